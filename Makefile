@@ -1,0 +1,54 @@
+# Everything runs from a clean clone with only Python 3.11+, git and make.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run fleet ui test check format mutants lock clean
+
+help: ## list the targets
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
+
+$(READY): pyproject.toml requirements.lock
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(None if (3, 11) <= v < (3, 14) else "Python 3.11, 3.12 or 3.13 is needed, this is %d.%d; try: make PYTHON=python3.12 ..." % v[:2])'
+	@echo "setting up $(VENV) (once; about 3 GB, some minutes)"
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+setup: $(READY) ## build the environment
+
+run: $(READY) ## materialize the whole graph on the default data and print the verdicts
+	$(BIN)/gated-mamba run
+
+fleet: $(READY) ## the same for every symbol of the price source
+	$(BIN)/gated-mamba run --all
+
+ui: $(READY) ## open the Dagster UI on the instance of `make run`
+	$(BIN)/gated-mamba ui
+
+test: $(READY) ## run all tests
+	$(BIN)/python -m pytest -n 2 --dist loadgroup
+
+check: $(READY) ## lint, format and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m tests.house
+
+format: $(READY) ## apply the formatter and the safe fixes
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+mutants: $(READY) ## plant every leak of the catalogue and show which gate kills it
+	$(BIN)/python -m tests.mutants
+
+lock: $(READY) ## renew requirements.lock from pyproject.toml
+	$(BIN)/python -m pip install --quiet uv
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --no-annotate \
+		--upgrade --all-extras pyproject.toml -o requirements.lock
+
+clean: ## remove the environment and everything that runs have made
+	rm -rf $(VENV) var

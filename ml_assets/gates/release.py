@@ -1,0 +1,42 @@
+"""Gates on the release: only certified versions, only of promoted symbols."""
+
+from __future__ import annotations
+
+from ml_assets.gates.result import GateResult
+from ml_assets.release import Release
+from ml_assets.skill import Promotion
+from ml_assets.storage import ArtifactStore, Certificate, NotCertified
+
+__all__ = ["every_version_certified", "measured_version", "only_promoted"]
+
+
+def every_version_certified(store: ArtifactStore, release: Release) -> GateResult:
+    """Read every released version through its certificate, bytes and all."""
+    name = "every_version_certified"
+    for version in release.versions:
+        try:
+            store.read(version.asset, version.partition, version.sha256)
+        except NotCertified as error:
+            return GateResult(name, False, str(error), len(release.versions))
+    return GateResult(name, True, f"{len(release.versions)} versions verified", len(release.versions))
+
+
+def only_promoted(promotion: Promotion, release: Release) -> GateResult:
+    """Compare the released symbols with the promoted ones; the rest must be withheld with a reason."""
+    released = {v.partition for v in release.versions if v.asset == "mamba_weights"}
+    promoted = set(promotion.promoted())
+    judged = {v.symbol for v in promotion.verdicts}
+    passed = released == promoted and set(release.withheld) == judged - promoted
+    message = f"{len(released)} of {len(judged)} symbols released, {len(release.withheld)} withheld"
+    if not passed:
+        message += f"; released but not promoted {sorted(map(str, released - promoted))}, "
+        message += f"promoted but not released {sorted(map(str, promoted - released))}"
+    return GateResult("only_promoted", passed, message, len(judged))
+
+
+def measured_version(latency: Certificate, release: Release) -> GateResult:
+    """Require that the released option network is the very version whose latency passed its gate."""
+    released = [v.sha256 for v in release.versions if v.asset == "pinn_weights"]
+    measured = latency.inputs.get("pinn_weights")
+    message = f"released option network {[s[:12] for s in released]}, measured {str(measured)[:12]}"
+    return GateResult("measured_version", released == [measured], message, len(released))

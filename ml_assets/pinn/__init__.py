@@ -1,0 +1,53 @@
+"""European options by a physics-informed network: training, serving, closed form and latency.
+
+``train_pinn`` and ``Progress`` need TensorFlow and are imported when first asked for; everything else
+runs on NumPy and SciPy.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ml_assets.pinn.closed_form import black_scholes
+from ml_assets.pinn.model import OptionPricingPINN
+from ml_assets.pinn.quotes import QuoteError
+from ml_assets.pinn.recipe import Domain, PinnRecipe
+from ml_assets.pinn.serving import PINNCache, certified_weights
+from ml_assets.pinn.weights import PinnWeights, WeightsError
+
+if TYPE_CHECKING:
+    from ml_assets.pinn.latency import LatencyError, LatencyReport, measure_latency
+    from ml_assets.pinn.training import Progress, train_pinn
+
+__all__ = [
+    "Domain",
+    "LatencyError",
+    "LatencyReport",
+    "OptionPricingPINN",
+    "PINNCache",
+    "PinnRecipe",
+    "PinnWeights",
+    "Progress",
+    "QuoteError",
+    "WeightsError",
+    "black_scholes",
+    "certified_weights",
+    "measure_latency",
+    "train_pinn",
+]
+
+_LAZY = {
+    "LatencyError": "latency",
+    "LatencyReport": "latency",
+    "Progress": "training",
+    "measure_latency": "latency",
+    "train_pinn": "training",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LAZY:
+        from importlib import import_module
+
+        return getattr(import_module(f"{__name__}.{_LAZY[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

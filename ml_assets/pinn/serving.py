@@ -1,0 +1,248 @@
+"""Serve option prices from the certified network: one network per process, a bounded cache, one pass per
+batch.
+
+Nothing here imports TensorFlow, and pandas only if the caller already passes a DataFrame.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ml_assets.pinn.batch import columns_from_records, records_from_columns
+from ml_assets.pinn.greeks import value_quotes
+from ml_assets.pinn.model import Valuation, finish, read_weights
+from ml_assets.pinn.quotes import QuoteError, make_quotes
+from ml_assets.pinn.weights import PinnWeights, WeightsError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from ml_assets.storage import Certificate
+
+__all__ = ["ASSET", "STORE_VARIABLE", "CacheStats", "PINNCache", "certified_weights", "default_store"]
+
+ASSET = "pinn_weights"
+"""Asset of the store that serving reads."""
+STORE_VARIABLE = "ML_ASSETS_STORE"
+"""Environment variable that names the store when no argument does."""
+
+_loaded: dict[str, tuple[PinnWeights, Certificate]] = {}
+_loading = threading.Lock()
+
+
+class CacheStats(NamedTuple):
+    """Counts since the cache was made or cleared."""
+
+    hits: int
+    misses: int
+    size: int
+    capacity: int
+
+
+def default_store() -> str:
+    """Root of the store: the environment variable, else ``./var/store``."""
+    return os.environ.get(STORE_VARIABLE) or "./var/store"
+
+
+def certified_weights(store: str | None = None, *, refresh: bool = False) -> tuple[PinnWeights, Certificate]:
+    """Read the current certified network once per process and store; thread-safe.
+
+    Parameters
+    ----------
+    store : str, optional
+        Root folder or URL; default: :func:`default_store`.
+    refresh : bool
+        Read again, to take up a version published since.
+
+    Returns
+    -------
+    weights : PinnWeights
+    certificate : Certificate
+        What the gates said about exactly these bytes.
+
+    Raises
+    ------
+    WeightsError
+        If the store has no such version.
+    NotCertified
+        If the bytes or their certificate do not verify.
+    """
+    root = default_store() if store is None else str(store)
+    with _loading:
+        if refresh or root not in _loaded:
+            from ml_assets.storage import (
+                ArtifactStore,
+            )  # only a process that reads a store pays for its imports
+
+            reader = ArtifactStore(root)
+            if reader.current(ASSET) is None:
+                raise WeightsError(
+                    f"no certified version of {ASSET!r} in the store {root!r}: run `make run` (everything) "
+                    f"or `make pinn` (the network alone), or point {STORE_VARIABLE} to the store that has one"
+                )
+            data, certificate = reader.read(ASSET)
+            _loaded[root] = (PinnWeights.from_bytes(data), certificate)
+        return _loaded[root]
+
+
+class PINNCache:
+    """Prices European options, remembering the last quotes.
+
+    The network is loaded at the first price, verified against its certificate, and shared by every
+    ``PINNCache`` of the process. Safe to use from many threads.
+
+    Parameters
+    ----------
+    store : str, optional
+        Root of the artifact store; default: the environment variable ``ML_ASSETS_STORE``, else
+        ``./var/store``.
+    weights : PinnWeights or path, optional
+        Serve this network instead of the certified one: for tests and research, nothing is verified.
+    capacity : int
+        Most quotes remembered; the least recently used is dropped first.
+
+    Examples
+    --------
+    >>> cache = PINNCache()
+    >>> cache.predict_with_cache(S=100, K=95, tau=0.5, option_type="put")["source"]  # doctest: +SKIP
+    'network'
+    """
+
+    def __init__(
+        self,
+        store: str | os.PathLike[str] | None = None,
+        weights: PinnWeights | str | os.PathLike[str] | None = None,
+        *,
+        capacity: int = 65_536,
+    ) -> None:
+        if capacity < 1:
+            raise ValueError(f"capacity must be at least 1, got {capacity}")
+        if store is not None and weights is not None:
+            raise ValueError("pass a store or weights, not both: only a store's weights are certified")
+        self._store = None if store is None else os.fspath(store)
+        given = weights if weights is None or isinstance(weights, PinnWeights) else read_weights(weights)
+        self._weights = given
+        self._own_weights = given is not None
+        self._capacity = capacity
+        self._lock = threading.Lock()
+        self._quotes: OrderedDict[tuple[object, ...], Valuation] = OrderedDict()
+        self._hits = self._misses = 0
+
+    @property
+    def weights(self) -> PinnWeights:
+        """The network in use; loads it if no price has been asked for yet."""
+        if self._weights is None:
+            self._weights = certified_weights(self._store)[0]
+        return self._weights
+
+    @property
+    def stats(self) -> CacheStats:
+        """Hits, misses, quotes held and most quotes held."""
+        with self._lock:
+            return CacheStats(self._hits, self._misses, len(self._quotes), self._capacity)
+
+    def clear(self) -> None:
+        """Forget every quote and start counting anew."""
+        with self._lock:
+            self._quotes.clear()
+            self._hits = self._misses = 0
+
+    def refresh(self) -> None:
+        """Take up the store's current certified version, and forget the quotes of the last one."""
+        if not self._own_weights:
+            weights = certified_weights(self._store, refresh=True)[0]
+            with self._lock:
+                self._weights = weights
+                self._quotes.clear()
+
+    def predict_with_cache(
+        self,
+        S: float,
+        K: float,
+        tau: float,
+        r: float = 0.05,
+        sigma: float = 0.2,
+        option_type: str = "call",
+        q: float = 0.0,
+    ) -> Valuation:
+        """Price and Greeks of one option; the second time from memory.
+
+        Parameters
+        ----------
+        S, K, tau, r, sigma, q : float
+            Spot, strike, years to expiry, rate, volatility and dividend yield (decimals per year).
+        option_type : {'call', 'put'}
+
+        Returns
+        -------
+        dict
+            As :meth:`ml_assets.pinn.model.OptionPricingPINN.predict`; the caller's own copy.
+
+        Raises
+        ------
+        QuoteError
+            For unusable inputs, and for arrays, which belong to :meth:`batch_predict`.
+        """
+        # Every input is in the key: a put kept by strike and expiry alone goes stale when spot or rate moves.
+        try:
+            key = (float(S), float(K), float(tau), float(r), float(sigma), float(q), option_type)
+            held = self._recall(key)
+        except TypeError as error:
+            raise QuoteError(
+                f"predict_with_cache takes one option, numbers and 'call' or 'put' ({error}): "
+                f"pass many to batch_predict"
+            ) from error
+        if held is None:
+            weights = self.weights
+            quotes = make_quotes(*key[:6], option_type=option_type)
+            held = finish(*value_quotes(weights, quotes), quotes)
+            self._remember(key, held, weights)
+        return dict(held)
+
+    def _recall(self, key: tuple[object, ...]) -> Valuation | None:
+        with self._lock:
+            held = self._quotes.get(key)
+            if held is None:
+                self._misses += 1
+                return None
+            self._hits += 1
+            self._quotes.move_to_end(key)
+            return held
+
+    def _remember(self, key: tuple[object, ...], valuation: Valuation, weights: PinnWeights) -> None:
+        with self._lock:
+            if weights is not self._weights:  # refreshed meanwhile: this price is of the version before
+                return
+            self._quotes[key] = valuation
+            if len(self._quotes) > self._capacity:
+                self._quotes.popitem(last=False)
+
+    def batch_predict(
+        self, options_list: Sequence[Mapping[str, Any]] | Mapping[str, Any] | pd.DataFrame
+    ) -> list[Valuation] | Valuation | pd.DataFrame:
+        """Price many options in one forward pass; the result has the form of the input.
+
+        Parameters
+        ----------
+        options_list : list of dict, dict of arrays, or DataFrame
+            Fields ``S``, ``K``, ``tau`` and optionally ``r`` (0.05), ``sigma`` (0.2), ``q`` (0) and
+            ``option_type`` (``'call'``). A dict of arrays is the fastest form.
+
+        Returns
+        -------
+        list of dict, dict of arrays, or DataFrame with the index of the input
+            ``price``, the Greeks and ``source``.
+
+        Raises
+        ------
+        QuoteError
+            For a missing or unknown field, or a value no price can be computed from, with its position.
+        """
+        columns = columns_from_records(options_list)
+        quotes = make_quotes(**columns)
+        result = finish(*value_quotes(self.weights, quotes), quotes)
+        return records_from_columns(result, options_list)

@@ -1,0 +1,189 @@
+"""The trained network as a value: arrays, domain and training figures in one deterministic ``.npz``."""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from ml_assets.pinn.recipe import Domain
+
+__all__ = ["INPUTS", "PinnWeights", "WeightsError", "initial_parameters", "layer_shapes"]
+
+INPUTS = 3
+"""Inputs of the network: two even functions of z, and s."""
+_FORMAT = 1
+_META = "meta"
+
+Array = npt.NDArray[np.float64]
+
+
+class WeightsError(ValueError):
+    """The bytes or arrays are no usable network."""
+
+
+def layer_shapes(width: int, depth: int) -> tuple[tuple[int, int], ...]:
+    """Kernel shapes of ``depth`` tanh layers of ``width`` units and the linear output."""
+    return ((INPUTS, width), *(((width, width),) * (depth - 1)), (width, 1))
+
+
+def initial_parameters(width: int, depth: int, seed: int) -> Array:
+    """Draw the flat parameter vector that training starts from.
+
+    Glorot-uniform kernels and zero biases, except the output's, which starts at the exact at-the-money value
+    ``-ln(2 pi)`` of the small-volatility limit.
+
+    Returns
+    -------
+    ndarray of shape (n_parameters,)
+    """
+    rng = np.random.default_rng(seed)
+    parts: list[Array] = []
+    for fan_in, fan_out in layer_shapes(width, depth):
+        limit = np.sqrt(6.0 / (fan_in + fan_out))
+        parts += [rng.uniform(-limit, limit, fan_in * fan_out), np.zeros(fan_out)]
+    parts[-1][:] = -np.log(2.0 * np.pi)
+    return np.concatenate(parts)
+
+
+@dataclass(frozen=True, eq=False)
+class PinnWeights:
+    """A network for European options, ready to serve.
+
+    Parameters
+    ----------
+    kernels : tuple of ndarray, shapes ``(3, width), (width, width), ..., (width, 1)``
+        Float64 kernels, in order.
+    biases : tuple of ndarray, shapes ``(width,), ..., (1,)``
+        Float64 biases, in order.
+    domain : Domain
+        Where the network was trained; outside it the closed form answers.
+    seed : int
+        Seed of the training.
+    figures : mapping, optional
+        Training figures (steps, losses by term). No wall-clock times: equal trainings give equal bytes.
+    history : ndarray of shape (n, 2), optional
+        Step and loss along the training, for the picture in the report.
+
+    Raises
+    ------
+    WeightsError
+        If the shapes do not chain or a number is not finite.
+    """
+
+    kind: ClassVar[str] = "pinn_weights"
+    extension: ClassVar[str] = ".npz"
+
+    kernels: tuple[Array, ...]
+    biases: tuple[Array, ...]
+    domain: Domain = field(default_factory=Domain)
+    seed: int = 0
+    figures: Mapping[str, float | int | str] = field(default_factory=dict)
+    history: Array = field(default_factory=lambda: np.zeros((0, 2)))
+
+    def __post_init__(self) -> None:
+        _check_arrays(self.kernels, self.biases)
+        for array in (*self.kernels, *self.biases, self.history):
+            array.setflags(write=False)
+
+    @classmethod
+    def from_parameters(cls, parameters: Array, width: int, depth: int, **fields: Any) -> Self:
+        """Cut a flat parameter vector (kernel, bias, kernel, bias, ...) into layers."""
+        kernels, biases, at = [], [], 0
+        for fan_in, fan_out in layer_shapes(width, depth):
+            kernels.append(parameters[at : at + fan_in * fan_out].reshape(fan_in, fan_out).copy())
+            at += fan_in * fan_out
+            biases.append(parameters[at : at + fan_out].copy())
+            at += fan_out
+        if at != parameters.size:
+            raise WeightsError(
+                f"{parameters.size} parameters do not fill a {depth} x {width} network of {at}"
+            )
+        return cls(kernels=tuple(kernels), biases=tuple(biases), **fields)
+
+    @property
+    def parameters(self) -> Array:
+        """The flat parameter vector."""
+        pairs = zip(self.kernels, self.biases, strict=True)
+        return np.concatenate([part.ravel() for pair in pairs for part in pair])
+
+    @property
+    def width(self) -> int:
+        """Units of the first tanh layer."""
+        return int(self.kernels[0].shape[1])
+
+    @property
+    def depth(self) -> int:
+        """Number of tanh layers."""
+        return len(self.kernels) - 1
+
+    def to_bytes(self) -> bytes:
+        """Encode as ``.npz``; equal networks give equal bytes (zip entries carry no time)."""
+        meta = {
+            "format": _FORMAT,
+            "architecture": {"width": self.width, "depth": self.depth, "activation": "tanh"},
+            "domain": asdict(self.domain),
+            "seed": self.seed,
+            "figures": dict(self.figures),
+        }
+        arrays: dict[str, npt.NDArray[Any]] = {"history": np.ascontiguousarray(self.history)}
+        for i, (kernel, bias) in enumerate(zip(self.kernels, self.biases, strict=True)):
+            arrays[f"kernel_{i}"] = np.ascontiguousarray(kernel)
+            arrays[f"bias_{i}"] = np.ascontiguousarray(bias)
+        encoded = json.dumps(meta, sort_keys=True).encode()
+        arrays[_META] = np.frombuffer(encoded, dtype=np.uint8)
+        buffer = io.BytesIO()
+        np.savez(buffer, **arrays)  # type: ignore[arg-type]
+        return buffer.getvalue()
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Self:
+        """Decode what :meth:`to_bytes` wrote; raises :class:`WeightsError` on anything else."""
+        try:
+            with np.load(io.BytesIO(data), allow_pickle=False) as archive:
+                arrays = {name: archive[name] for name in archive.files}
+            meta = json.loads(arrays.pop(_META).tobytes())
+            if meta["format"] != _FORMAT:
+                raise WeightsError(
+                    f"weights of format {meta['format']}, this version reads {_FORMAT}: train again"
+                )
+            layers = range(int(meta["architecture"]["depth"]) + 1)
+            return cls(
+                kernels=tuple(arrays[f"kernel_{i}"] for i in layers),
+                biases=tuple(arrays[f"bias_{i}"] for i in layers),
+                domain=Domain(**meta["domain"]),
+                seed=int(meta["seed"]),
+                figures=meta["figures"],
+                history=arrays["history"],
+            )
+        except (OSError, EOFError, KeyError, TypeError, ValueError, zipfile.BadZipFile) as error:
+            if isinstance(error, WeightsError):
+                raise
+            raise WeightsError(
+                f"these {len(data)} bytes are no PINN weights ({error}): pass the .npz that `make pinn` wrote"
+            ) from error
+
+
+def _check_arrays(kernels: Sequence[Array], biases: Sequence[Array]) -> None:
+    """Refuse layers that do not chain from three inputs to one output, or hold NaN."""
+    if len(kernels) < 2 or len(kernels) != len(biases):
+        raise WeightsError(
+            f"a network needs a kernel and a bias per layer, got {len(kernels)} and {len(biases)}"
+        )
+    fan_in = INPUTS
+    for i, (kernel, bias) in enumerate(zip(kernels, biases, strict=True)):
+        if kernel.ndim != 2 or kernel.shape[0] != fan_in or bias.shape != (kernel.shape[1],):
+            raise WeightsError(f"layer {i}: kernel {kernel.shape} and bias {bias.shape} after {fan_in} units")
+        if kernel.dtype != np.float64 or bias.dtype != np.float64:
+            raise WeightsError(f"layer {i} is not float64: the last digits of Greeks need double precision")
+        if not (np.isfinite(kernel).all() and np.isfinite(bias).all()):
+            raise WeightsError(f"layer {i} holds NaN or infinity: the training diverged, train again")
+        fan_in = kernel.shape[1]
+    if fan_in != 1:
+        raise WeightsError(f"the last layer has {fan_in} outputs, expected 1")

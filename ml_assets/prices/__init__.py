@@ -1,0 +1,41 @@
+"""Prices: sources, layouts, cleaning, sessions and restatements.
+
+Start with :func:`open_source`; ``docs/PRICES.md`` holds the rules.
+"""
+
+from ml_assets.prices.cleaning import CleaningRules, clean_prices
+from ml_assets.prices.errors import PriceFileError, PriceSourceError, Problem
+from ml_assets.prices.history import COLUMNS, PriceHistory
+from ml_assets.prices.layouts import LayoutHint, read_price_file
+from ml_assets.prices.raw import RawPrices
+from ml_assets.prices.report import CleaningReport, Tally
+from ml_assets.prices.restatement import Restatement, compare_histories
+from ml_assets.prices.schema import Violation, price_schema, schema_violations
+from ml_assets.prices.sessions import missing_sessions, sessions_from
+from ml_assets.prices.sources import PriceSource, TableSource, load_all, open_source
+
+__all__ = [
+    "COLUMNS",
+    "CleaningReport",
+    "CleaningRules",
+    "LayoutHint",
+    "PriceFileError",
+    "PriceHistory",
+    "PriceSource",
+    "PriceSourceError",
+    "Problem",
+    "RawPrices",
+    "Restatement",
+    "TableSource",
+    "Tally",
+    "Violation",
+    "clean_prices",
+    "compare_histories",
+    "load_all",
+    "missing_sessions",
+    "open_source",
+    "price_schema",
+    "read_price_file",
+    "schema_violations",
+    "sessions_from",
+]

@@ -1,0 +1,130 @@
+"""What can go wrong with prices: one error that names the place, and the record of what was refused."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal, Self
+
+__all__ = ["PriceFileError", "PriceSourceError", "Problem", "ProblemKind"]
+
+ProblemKind = Literal["refused", "conflict", "superseded", "duplicate"]
+"""What became of a file's rows for a symbol.
+
+``refused``
+    The file or the symbol cannot be used.
+``conflict``
+    Another file gives the symbol with other values; this file is not used.
+``superseded``
+    Another file gives the same prices more completely (for instance with an adjusted close); this file is not
+    used.
+``duplicate``
+    Another file gives the same rows; nothing is lost.
+"""
+
+
+class PriceSourceError(ValueError):
+    """A source cannot be opened, or does not have the symbol asked for."""
+
+
+class PriceFileError(ValueError):
+    """Prices that cannot be used, with the place and the remedy.
+
+    Parameters
+    ----------
+    what : str
+        What is wrong, as a phrase.
+    remedy : str
+        What the user can do, as a sentence.
+    file, row, column, found, symbol : optional
+        The place: the file's name, the line in it (from 1; in Parquet the position of the row), the column as
+        the file calls it, the text or value found there, and the symbol.
+
+    Examples
+    --------
+    >>> str(PriceFileError("no number", "Correct it.", file="A.csv", row=7, column="Close", found="12x"))
+    "A.csv, row 7, column 'Close': no number (found '12x'). Correct it."
+    """
+
+    def __init__(
+        self,
+        what: str,
+        remedy: str,
+        *,
+        file: str | None = None,
+        row: int | None = None,
+        column: str | None = None,
+        found: str | None = None,
+        symbol: str | None = None,
+    ) -> None:
+        self.what, self.remedy = what, remedy
+        self.file, self.row, self.column, self.found, self.symbol = file, row, column, found, symbol
+        super().__init__(self._message())
+
+    def _message(self) -> str:
+        place = [self.file or "", f"symbol {self.symbol}" if self.symbol else ""]
+        place += [f"row {self.row}" if self.row is not None else ""]
+        place += [f"column {self.column!r}" if self.column is not None else ""]
+        where = ", ".join(part for part in place if part)
+        found = f" (found {self.found!r})" if self.found is not None else ""
+        return (
+            f"{where}: {self.what}{found}. {self.remedy}" if where else f"{self.what}{found}. {self.remedy}"
+        )
+
+    def at(self, **place: Any) -> PriceFileError:
+        """Return the same error with the given parts of its place filled in where they are unknown."""
+        known = {name: getattr(self, name) for name in ("file", "row", "column", "found", "symbol")}
+        known.update({name: value for name, value in place.items() if known[name] is None})
+        return PriceFileError(self.what, self.remedy, **known)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Exceptions with keyword arguments do not survive a process pool without this.
+        place = {
+            "file": self.file,
+            "row": self.row,
+            "column": self.column,
+            "found": self.found,
+            "symbol": self.symbol,
+        }
+        return _rebuild, (self.what, self.remedy, place)
+
+
+def _rebuild(what: str, remedy: str, place: dict[str, Any]) -> PriceFileError:
+    return PriceFileError(what, remedy, **place)
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A file or a symbol that was not used, and why.
+
+    Parameters
+    ----------
+    kind : {'refused', 'conflict', 'superseded', 'duplicate'}
+        See :data:`ProblemKind`. Only the first two call for action.
+    message : str
+        What happened and what to do.
+    symbol, file, row, column, found, remedy : optional
+        The place, as in :class:`PriceFileError`.
+    """
+
+    kind: ProblemKind
+    message: str
+    symbol: str | None = None
+    file: str | None = None
+    row: int | None = None
+    column: str | None = None
+    found: str | None = None
+    remedy: str | None = None
+
+    @classmethod
+    def from_error(cls, error: PriceFileError) -> Self:
+        """Record a refusal."""
+        return cls(
+            "refused",
+            str(error),
+            error.symbol,
+            error.file,
+            error.row,
+            error.column,
+            error.found,
+            error.remedy,
+        )

@@ -1,0 +1,19 @@
+"""The layouts in which vendors write prices, recognized by looking at the file."""
+
+from ml_assets.prices.layouts.filenames import symbol_of_file
+from ml_assets.prices.layouts.grid import grid_of_frame
+from ml_assets.prices.layouts.hint import HINT_FILE, LayoutHint, hint_for, read_hints
+from ml_assets.prices.layouts.read import read_price_file
+from ml_assets.prices.layouts.shapes import ParsedFile, parse_grid
+
+__all__ = [
+    "HINT_FILE",
+    "LayoutHint",
+    "ParsedFile",
+    "grid_of_frame",
+    "hint_for",
+    "parse_grid",
+    "read_hints",
+    "read_price_file",
+    "symbol_of_file",
+]

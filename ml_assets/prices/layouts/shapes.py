@@ -1,0 +1,240 @@
+"""From a grid to rows per symbol: single, long, wide and two-level tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from ml_assets.prices.errors import PriceFileError
+from ml_assets.prices.layouts.filenames import symbol_of_file, symbol_of_text
+from ml_assets.prices.layouts.grid import Grid
+from ml_assets.prices.layouts.hint import LayoutHint
+from ml_assets.prices.layouts.inference import infer_roles
+from ml_assets.prices.layouts.names import plain, role_of, split_name
+from ml_assets.prices.layouts.numbers import decide_decimal, parse_numbers
+from ml_assets.prices.layouts.rows import Rows
+from ml_assets.prices.raw import FIELDS, RawPrices
+
+__all__ = ["ParsedFile", "parse_grid"]
+
+_NO_CLOSE = "Name it with LayoutHint(columns={'close': '...'}), or remove the file from the folder."
+_NO_SYMBOL = "Give LayoutHint(symbol='...') for it, or name the file after its symbol, for instance AAPL.csv."
+
+
+@dataclass
+class ParsedFile:
+    """What one file holds: rows of some symbols, and what could not be used."""
+
+    tables: list[RawPrices] = field(default_factory=list)
+    errors: list[PriceFileError] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class _Columns:
+    """Positions of a grid's columns: those all symbols share, and those of each symbol."""
+
+    date: int
+    symbol: int | None
+    fields: dict[str | None, dict[str, int]]
+
+
+def parse_grid(grid: Grid, file: str, hint: LayoutHint) -> ParsedFile:
+    """Turn a grid into rows per symbol.
+
+    The symbol is, in this order: the hint's; the ticker column's; the header's (second level, prefix, name of
+    a wide column); the file name's.
+
+    Parameters
+    ----------
+    grid : Grid
+        The file's columns.
+    file : str
+        The file's name, for messages and for the symbol.
+    hint : LayoutHint
+        What is known about the file.
+
+    Raises
+    ------
+    PriceFileError
+        If nothing in the file can be used. A fault of one symbol is returned among the errors instead.
+    """
+    texts = [at for at in range(len(grid.names)) if isinstance(grid.cells[at].dtype, pd.StringDtype)]
+    columns = _find_columns(grid, hint, texts)
+    used = [at for fields in columns.fields.values() for at in fields.values()]
+    decimal = hint.decimal or decide_decimal([_numeric_texts(grid, at) for at in used if at in texts])
+    rows = Rows(grid, columns.date, used, hint, decimal)
+    parsed = ParsedFile()
+    for symbol, chosen, fields in _symbols(grid, columns, rows, file, hint, parsed.errors):
+        try:
+            parsed.tables.append(rows.table(symbol, chosen, fields, file))
+        except PriceFileError as error:
+            parsed.errors.append(error.at(file=file, symbol=symbol))
+    return parsed
+
+
+def _find_columns(grid: Grid, hint: LayoutHint, texts: Sequence[int]) -> _Columns:
+    """Give each column its role, by the hint, by its name, or by its values."""
+    named = _hinted(grid, hint)
+    if not grid.has_header:
+        date_here = named.get("date", grid.date_at or 0)
+        decimal = hint.decimal or decide_decimal(
+            [_numeric_texts(grid, at) for at in texts if at != date_here]
+        )
+        roles = named if "close" in named else infer_roles(grid.cells, date_here, decimal) | named
+        fields = {role: at for role, at in roles.items() if role in FIELDS}
+        return _Columns(roles.get("date", date_here), roles.get("symbol"), {None: fields})
+    _refuse_surplus(grid)
+    ranked: dict[str, dict[str | None, tuple[int, int]]] = {}
+    for at, name in enumerate(grid.names):
+        role = role_of(name.field)
+        if role is None or (at == grid.date_at and role.name != "date"):
+            continue
+        best = ranked.setdefault(role.name, {})
+        if name.symbol not in best or role.rank < best[name.symbol][0]:
+            best[name.symbol] = (role.rank, at)
+    shared = {role: found[None][1] for role, found in ranked.items() if None in found}
+    shared.update(named)
+    date_at: int | None = named.get("date", grid.date_at)
+    date_at = shared.get("date") if date_at is None else date_at
+    if date_at is None:
+        raise PriceFileError("no column of dates found", "Name it with LayoutHint(columns={'date': '...'}).")
+    fields_of = _fields(grid, ranked, shared, int(date_at))
+    return _Columns(int(date_at), shared.get("symbol"), fields_of)
+
+
+def _hinted(grid: Grid, hint: LayoutHint) -> dict[str, int]:
+    """Find the columns that the hint names."""
+    found = {}
+    for role, name in hint.columns:
+        if role not in (*FIELDS, "date", "symbol"):
+            raise PriceFileError(
+                f"the hint names an unknown role {role!r}", f"Use one of date, symbol, {', '.join(FIELDS)}."
+            )
+        places = [at for at, column in enumerate(grid.names) if name in (at, column.field)]
+        if isinstance(name, str) and not places:
+            places = [at for at, column in enumerate(grid.names) if plain(column.field) == plain(name)]
+        if not places:
+            raise PriceFileError(
+                f"the hint's column {name!r} is not in the file",
+                "Correct the hint's columns.",
+                column=str(name),
+            )
+        found[role] = places[0]
+    return found
+
+
+def _fields(
+    grid: Grid, ranked: dict[str, dict[str | None, tuple[int, int]]], shared: dict[str, int], date_at: int
+) -> dict[str | None, dict[str, int]]:
+    """Group the price columns by symbol; None stands for the symbol of the whole file."""
+    levels = {symbol for found in ranked.values() for symbol in found if symbol is not None}
+    if levels:
+        order = [name.symbol for name in grid.names if name.symbol in levels]
+        return {
+            symbol: {
+                role: found[symbol][1] for role, found in ranked.items() if symbol in found and role in FIELDS
+            }
+            for symbol in dict.fromkeys(order)
+        }
+    if "close" in shared or "adj_close" in shared:
+        return {None: {role: at for role, at in shared.items() if role in FIELDS and at != date_at}}
+    others = {at: name.field for at, name in enumerate(grid.names) if name.field and at != date_at}
+    prefixed: dict[str | None, dict[str, int]] = {}
+    for at, name in others.items():
+        pieces = split_name(name)
+        if pieces is not None:
+            prefixed.setdefault(pieces[0], {}).setdefault(pieces[1], at)
+    if any("close" in fields or "adj_close" in fields for fields in prefixed.values()):
+        return prefixed
+    wide = {at: name for at, name in others.items() if _is_wide_column(grid, at, name)}
+    if wide and "symbol" not in shared and len(wide) >= 0.8 * len(others):
+        return {name: {"close": at} for at, name in wide.items()}
+    found = ", ".join(repr(name) for name in others.values())
+    raise PriceFileError("no column of closes found", _NO_CLOSE, found=found[:120])
+
+
+def _is_wide_column(grid: Grid, at: int, name: str) -> bool:
+    """Tell whether a column may hold one symbol's closes: its name is short and its values are positive."""
+    if len(name) > 20 or " " in name.strip():
+        return False
+    values, unreadable = min(
+        (parse_numbers(grid.cells[at], mark) for mark in ".,"), key=lambda read: read[1].sum()
+    )
+    known = values[np.isfinite(values)]
+    return bool(known.size and unreadable.mean() < 0.05 and (known >= 0).all() and len(np.unique(known)) > 2)
+
+
+def _refuse_surplus(grid: Grid) -> None:
+    """Refuse rows with more cells than the header: a comma inside a number would shift every column."""
+    last = max(at for at, name in enumerate(grid.names) if name.field or name.symbol)
+    for at in range(last + 1, len(grid.names)):
+        surplus = np.flatnonzero((grid.cells[at] != "").to_numpy())
+        if surplus.size and at != grid.date_at:
+            raise PriceFileError(
+                "a row has more cells than the header",
+                "Put numbers with thousands marks in quotation marks, or give LayoutHint(delimiter=...).",
+                row=int(grid.lines[surplus[0]]),
+                found=str(grid.cells[at].iloc[surplus[0]]),
+            )
+
+
+def _numeric_texts(grid: Grid, at: int) -> pd.Series:
+    """Return the cells of a column that begin like a number (a second header or a footer does not)."""
+    cells = grid.cells[at]
+    return cells[cells.str.contains(r"^[\s($€£¥\"+-]*[\d.,]", regex=True)]
+
+
+def _symbols(
+    grid: Grid, columns: _Columns, rows: Rows, file: str, hint: LayoutHint, errors: list[PriceFileError]
+) -> Iterator[tuple[str, npt.NDArray[np.intp], dict[str, int]]]:
+    """Yield each symbol with the positions of its rows and of its columns."""
+    everything = np.arange(len(grid.lines))
+    if columns.symbol is not None:
+        groups = _ticker_groups(grid, columns.symbol, rows, errors)
+        found = [(symbol, chosen, columns.fields[None]) for symbol, chosen in groups.items()]
+    elif None in columns.fields:
+        symbol = hint.symbol or symbol_of_file(file)
+        if symbol is None:
+            raise PriceFileError("the file does not say which symbol it holds", _NO_SYMBOL)
+        found = [(symbol_of_text(symbol), everything, columns.fields[None])]
+    else:
+        found = []
+        for symbol, fields in columns.fields.items():
+            try:
+                found.append((symbol_of_text(str(symbol)), everything, fields))
+            except ValueError as error:
+                errors.append(PriceFileError(str(error), "Rename the column.", file=file, column=symbol))
+    if hint.symbol is not None and len(found) == 1:
+        found = [(symbol_of_text(hint.symbol), *found[0][1:])]
+    elif hint.symbol is not None:
+        raise PriceFileError(
+            f"the hint gives the symbol {hint.symbol!r}, but the file holds {len(found)} symbols",
+            "Remove the symbol from the hint, or narrow its pattern.",
+        )
+    yield from found
+
+
+def _ticker_groups(
+    grid: Grid, at: int, rows: Rows, errors: list[PriceFileError]
+) -> dict[str, npt.NDArray[np.intp]]:
+    """Group the rows of a long table by their ticker."""
+    codes, tickers = pd.factorize(grid.cells[at].astype("str"))
+    groups: dict[str, list[npt.NDArray[np.intp]]] = {}
+    order = np.argsort(codes, kind="stable")
+    for ticker, places in zip(tickers, np.split(order, np.cumsum(np.bincount(codes))[:-1]), strict=True):
+        places = places[rows.set_aside[places] == ""]
+        if not places.size:
+            continue
+        try:
+            groups.setdefault(symbol_of_text(ticker), []).append(places)
+        except ValueError:
+            what = f"{len(places)} rows have no usable ticker"
+            row, column = int(grid.lines[places[0]]), grid.names[at].field
+            errors.append(
+                PriceFileError(what, "Fill in the tickers.", row=row, column=column, found=str(ticker))
+            )
+    return {symbol: np.sort(np.concatenate(places)) for symbol, places in groups.items()}

@@ -1,0 +1,87 @@
+"""What may be served: a manifest of certified versions, nothing else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from ml_assets.artifact import JsonArtifact
+from ml_assets.skill import Promotion
+from ml_assets.storage import ArtifactStore, Certificate, NotCertified
+
+__all__ = ["Release", "ReleasedVersion", "compose_release"]
+
+
+@dataclass(frozen=True)
+class ReleasedVersion:
+    """One certified artifact that may be served."""
+
+    asset: str
+    partition: str | None
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Release(JsonArtifact):
+    """The manifest.
+
+    ``versions`` are the certified artifacts by name: one entry per promoted symbol's weights and the option
+    network. ``withheld`` says for every other symbol why it has none: "no model with skill" is an answer.
+    """
+
+    kind: ClassVar[str] = "release"
+
+    versions: list[ReleasedVersion]
+    withheld: dict[str, str]
+
+
+def compose_release(
+    store: ArtifactStore, promotion: Promotion, promotion_certificate: Certificate, options: Certificate
+) -> Release:
+    """Collect the versions that stand behind the verdicts.
+
+    The chain is followed through certificates: promotion → the very report that was judged → the very
+    weights that the report scored, so that newer weights, which nobody has judged, cannot slip in.
+
+    Parameters
+    ----------
+    store
+        Where the artifacts lie.
+    promotion, promotion_certificate
+        The verdicts and the certificate of the version read.
+    options
+        Certificate of the option network whose latency was measured.
+
+    Raises
+    ------
+    NotCertified
+        If a promoted symbol's report or weights cannot be verified.
+    """
+    weights = [_judged_weights(store, symbol, promotion_certificate) for symbol in promotion.promoted()]
+    return Release(
+        versions=[_entry(certificate) for certificate in [options, *weights]],
+        withheld={v.symbol: f"{v.verdict}: {v.reason}" for v in promotion.verdicts if v.verdict != "PROMOTE"},
+    )
+
+
+def _judged_weights(store: ArtifactStore, symbol: str, promotion: Certificate) -> Certificate:
+    report = _follow(store, promotion, "walk_forward_report", symbol)
+    return _follow(store, report, "mamba_weights", symbol)
+
+
+def _follow(store: ArtifactStore, certificate: Certificate, asset: str, symbol: str) -> Certificate:
+    sha256 = certificate.inputs.get(f"{asset}/{symbol}")
+    if sha256 is None:
+        raise NotCertified(
+            f"the certificate of {certificate.asset} does not name it as an input",
+            code="wrong_certificate",
+            asset=asset,
+            partition=symbol,
+            remedy=f"Materialize {certificate.asset} again",
+        )
+    _, found = store.read(asset, symbol, sha256)
+    return found
+
+
+def _entry(certificate: Certificate) -> ReleasedVersion:
+    return ReleasedVersion(certificate.asset, certificate.partition, certificate.sha256)

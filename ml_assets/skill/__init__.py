@@ -1,0 +1,21 @@
+"""Out-of-sample skill: scoring, baselines, statistics, verdicts."""
+
+from ml_assets.skill.baselines import ar1_forecast, majority_forecast, persistence_forecast
+from ml_assets.skill.statistics import adjusted_p_values, pesaran_timmermann
+from ml_assets.skill.verdicts import Promotion, PromotionRule, SymbolVerdict, decide
+from ml_assets.skill.walk_forward import WalkForwardReport, hit_rate, score
+
+__all__ = [
+    "Promotion",
+    "PromotionRule",
+    "SymbolVerdict",
+    "WalkForwardReport",
+    "adjusted_p_values",
+    "ar1_forecast",
+    "decide",
+    "hit_rate",
+    "majority_forecast",
+    "persistence_forecast",
+    "pesaran_timmermann",
+    "score",
+]

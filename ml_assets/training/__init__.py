@@ -1,0 +1,25 @@
+"""Training that survives what usually ends it: memory, CUDA, NaN, signals, full disks.
+
+Importing this package imports no TensorFlow; the first training does.
+"""
+
+from ml_assets.training.checkpoints import CheckpointFolder, Snapshot
+from ml_assets.training.errors import ErrorKind, TrainingError, advice, classify
+from ml_assets.training.memory import RecoveryState, handle_gpu_oom
+from ml_assets.training.nan_loss import handle_nan_loss
+from ml_assets.training.recovery import TrainingErrorHandler
+from ml_assets.training.safe import safe_training
+
+__all__ = [
+    "CheckpointFolder",
+    "ErrorKind",
+    "RecoveryState",
+    "Snapshot",
+    "TrainingError",
+    "TrainingErrorHandler",
+    "advice",
+    "classify",
+    "handle_gpu_oom",
+    "handle_nan_loss",
+    "safe_training",
+]

@@ -1,0 +1,45 @@
+"""The only place where TensorFlow and Keras are imported: quietly, and on request.
+
+``from ml_assets.training.backend import keras, tf`` costs 5-20 s and 500 MB, so only modules that train
+import this one, and they are themselves imported lazily.
+"""
+
+from __future__ import annotations
+
+import os
+
+# Read by TensorFlow's C++ side at import; a value set by the user stands.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+
+import keras
+import tensorflow as tf
+
+__all__ = ["keras", "limit_threads", "tf"]
+
+
+def limit_threads(threads: int) -> None:
+    """Let TensorFlow use at most `threads` cores, for fleets that run one process per core.
+
+    Parameters
+    ----------
+    threads : int
+        Number of threads inside an operation and between operations, at least 1.
+
+    Raises
+    ------
+    ValueError
+        If `threads` is below 1.
+    RuntimeError
+        If TensorFlow has already run an operation in this process.
+    """
+    if threads < 1:
+        raise ValueError(f"threads is {threads}; give 1 or more")
+    try:
+        tf.config.threading.set_intra_op_parallelism_threads(threads)
+        tf.config.threading.set_inter_op_parallelism_threads(threads)
+    except RuntimeError as error:
+        raise RuntimeError(
+            "TensorFlow has already started, so its threads are fixed; call limit_threads() before the "
+            "first model is built, or set OMP_NUM_THREADS and TF_NUM_INTRAOP_THREADS before Python starts"
+        ) from error

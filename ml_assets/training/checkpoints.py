@@ -1,0 +1,173 @@
+"""Checkpoints of a training: verified by their hash, and never a complete one lost."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ml_assets.npz import pack, unpack
+from ml_assets.storage import atomic_write, safe_makedirs
+from ml_assets.training.errors import advice, classify
+
+__all__ = ["CheckpointFolder", "Snapshot"]
+
+logger = logging.getLogger(__name__)
+
+_NAME = re.compile(r"epoch-\d{6}-\d{8}-(?P<sha256>[0-9a-f]{64})\.npz")
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The state of a training between two steps.
+
+    Parameters
+    ----------
+    epoch : int
+        Epochs completed.
+    batch : int
+        Batches of the next epoch that are already in the weights.
+    model, optimizer : sequence of ndarray
+        Their variables in order.
+    losses : mapping of str to list of float
+        History of the completed epochs.
+    """
+
+    epoch: int
+    model: Sequence[NDArray[Any]]
+    optimizer: Sequence[NDArray[Any]] = ()
+    batch: int = 0
+    losses: Mapping[str, list[float]] = field(default_factory=dict)
+
+    @property
+    def finite(self) -> bool:
+        """Whether every number in the model is finite."""
+        return all(bool(np.isfinite(v).all()) for v in self.model if np.issubdtype(v.dtype, np.floating))
+
+    def to_bytes(self) -> bytes:
+        """Encode as an ``.npz`` file."""
+        arrays = {f"model_{i}": v for i, v in enumerate(self.model)}
+        arrays |= {f"optimizer_{i}": v for i, v in enumerate(self.optimizer)}
+        header = {"epoch": self.epoch, "batch": self.batch, "losses": dict(self.losses)}
+        return pack(arrays, header | {"sizes": [len(self.model), len(self.optimizer)]})
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Snapshot:
+        """Decode what :meth:`to_bytes` wrote."""
+        arrays, header = unpack(data)
+        n_model, n_optimizer = header["sizes"]
+        return cls(
+            epoch=header["epoch"],
+            batch=header["batch"],
+            losses=header["losses"],
+            model=[arrays[f"model_{i}"] for i in range(n_model)],
+            optimizer=[arrays[f"optimizer_{i}"] for i in range(n_optimizer)],
+        )
+
+
+class CheckpointFolder:
+    """The checkpoints of one training.
+
+    A checkpoint's name holds the sha256 of its bytes, and it is written atomically: it is complete and
+    unchanged, or it is not used.
+
+    Parameters
+    ----------
+    folder : path
+        Where they lie. Trainings of other data or other models have other folders.
+    keep : int
+        How many to keep, at least 1.
+    """
+
+    def __init__(self, folder: str | Path, *, keep: int = 3) -> None:
+        if keep < 1:
+            raise ValueError(f"keep is {keep}; at least one checkpoint must be kept: give 1 or more")
+        self.folder, self.keep = Path(folder), keep
+
+    def save(self, snapshot: Snapshot) -> Path | None:
+        """Write a checkpoint and remove those beyond `keep`.
+
+        On a full disk older checkpoints make room; the newest complete one always stays.
+
+        Returns
+        -------
+        Path or None
+            ``None``, with a warning, if there was no room: training goes on without it.
+        """
+        data = snapshot.to_bytes()
+        digest = hashlib.sha256(data).hexdigest()
+        path = self.folder / f"epoch-{snapshot.epoch:06d}-{snapshot.batch:08d}-{digest}.npz"
+        try:
+            self._write(path, data)
+        except OSError as error:
+            if classify(error) != "disk_full":
+                raise
+            return self._make_room_and_write(path, data, error)
+        self.remove_all_but(self.keep)
+        return path
+
+    def latest(self) -> Snapshot | None:
+        """Return the newest checkpoint whose hash is right, or ``None``; a damaged one is passed over."""
+        for path in reversed(self.paths()):
+            data = path.read_bytes()
+            if hashlib.sha256(data).hexdigest() == _sha256_of(path):
+                return Snapshot.from_bytes(data)
+            logger.warning(
+                "checkpoint %s is damaged (its sha256 differs from its name); using the one before. Delete "
+                "it, and check the disk if this happens again", path,
+            )  # fmt: skip
+        return None
+
+    def paths(self) -> list[Path]:
+        """Return the checkpoint files, oldest first."""
+        if not self.folder.is_dir():
+            return []
+        return sorted(path for path in self.folder.iterdir() if _NAME.fullmatch(path.name))
+
+    def clear(self) -> None:
+        """Remove every checkpoint: the training is complete."""
+        self.remove_all_but(0)
+        if self.folder.is_dir() and not any(self.folder.iterdir()):
+            self.folder.rmdir()
+
+    def _write(self, path: Path, data: bytes) -> None:
+        safe_makedirs(self.folder)
+        atomic_write(path, data)
+
+    def _make_room_and_write(self, path: Path, data: bytes, full: OSError) -> Path | None:
+        removed = self.remove_all_but(1)
+        logger.warning(
+            "disk full while saving a checkpoint (%s); removed %d older ones. %s", full, removed,
+            advice("disk_full"),
+        )  # fmt: skip
+        try:
+            self._write(path, data)
+        except OSError as error:
+            if classify(error) != "disk_full":
+                raise
+            logger.warning(
+                "still no room for %s; training goes on without it, the newest complete checkpoint stays. %s",
+                path, advice("disk_full"),
+            )  # fmt: skip
+            return None
+        return path
+
+    def remove_all_but(self, newest: int) -> int:
+        """Remove the oldest checkpoints but the `newest` ones; return how many."""
+        paths = self.paths()
+        removed = paths[: max(0, len(paths) - newest)]
+        for path in removed:
+            path.unlink(missing_ok=True)
+        return len(removed)
+
+
+def _sha256_of(path: Path) -> str:
+    match = _NAME.fullmatch(path.name)
+    return match["sha256"] if match else ""

@@ -1,0 +1,124 @@
+"""Train a Keras model and come back from what usually ends a training."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from ml_assets.training.memory import RecoveryState, handle_gpu_oom
+from ml_assets.training.nan_loss import handle_nan_loss
+
+__all__ = ["TrainingErrorHandler"]
+
+
+class TrainingErrorHandler:
+    """Trains a compiled Keras model and recovers from known failures.
+
+    ==================  =================================================================================
+    failure             what happens
+    ==================  =================================================================================
+    out of memory       half the batch, down to `min_batch_size`, from the last completed epoch
+    CUDA error          the rest on the CPU, with a warning
+    NaN loss            stop, log norms, restart from the last good weights at a lower rate
+    Ctrl-C, SIGTERM     save a checkpoint and exit; the next run with the same data resumes
+    disk full           remove old checkpoints, keep the newest, go on
+    anything else       raised unchanged
+    ==================  =================================================================================
+
+    Parameters
+    ----------
+    initial_batch_size, min_batch_size : int
+        Batch to start with and smallest batch to try.
+    checkpoint_dir : path, optional
+        Where checkpoints go; without it nothing survives the process.
+    keep_checkpoints : int
+        How many to keep.
+    max_nan_restarts : int
+        How often a NaN loss restarts.
+    rate_factor : float
+        What the learning rate is multiplied with at such a restart, in (0, 1).
+
+    Examples
+    --------
+    >>> handler = TrainingErrorHandler(initial_batch_size=32)
+    >>> result = handler.train_with_recovery(model, X, y, epochs=5)  # doctest: +SKIP
+    >>> handler.current_batch_size
+    32
+    """
+
+    def __init__(
+        self,
+        initial_batch_size: int = 32,
+        *,
+        min_batch_size: int = 8,
+        checkpoint_dir: str | Path | None = None,
+        keep_checkpoints: int = 3,
+        max_nan_restarts: int = 2,
+        rate_factor: float = 0.1,
+    ) -> None:
+        if min_batch_size < 1:
+            raise ValueError(f"min_batch_size is {min_batch_size}; give 1 or more")
+        if initial_batch_size < 1:
+            raise ValueError(f"initial_batch_size is {initial_batch_size}; give 1 or more")
+        if not 0 < rate_factor < 1:
+            raise ValueError(f"rate_factor is {rate_factor}; give a number between 0 and 1")
+        self._memory = RecoveryState(initial_batch_size, min_batch_size=min_batch_size)
+        self.initial_batch_size = initial_batch_size
+        self.checkpoint_dir = None if checkpoint_dir is None else Path(checkpoint_dir)
+        self.keep_checkpoints = keep_checkpoints
+        self.max_nan_restarts, self.rate_factor = max_nan_restarts, rate_factor
+
+    @property
+    def current_batch_size(self) -> int:
+        """The batch size in force."""
+        return self._memory.batch_size
+
+    @property
+    def recovery_attempts(self) -> int:
+        """How often the batch was reduced in this training."""
+        return self._memory.attempts
+
+    def handle_gpu_oom(
+        self, exception: BaseException, state: RecoveryState | None = None
+    ) -> RecoveryState | None:
+        """Apply :func:`~ml_assets.training.memory.handle_gpu_oom` and keep the state it gives."""
+        smaller = handle_gpu_oom(exception, state or self._memory)
+        self._memory = smaller or self._memory
+        return smaller
+
+    def handle_nan_loss(self, model: Any, history: Any) -> dict[str, Any]:
+        """Apply :func:`~ml_assets.training.nan_loss.handle_nan_loss`."""
+        return handle_nan_loss(model, history)
+
+    def train_with_recovery(self, model: Any, X: Any, y: Any, **fit_kwargs: Any) -> dict[str, Any]:
+        """Call ``model.fit(X, y, ...)`` until it is done or no recovery is left.
+
+        Parameters
+        ----------
+        model : keras.Model
+            Compiled. It is built here if it is not yet.
+        X, y : ndarray
+            Inputs and targets, rows first.
+        **fit_kwargs
+            Passed to ``fit``; `batch_size`, if given, is the batch size to start with.
+
+        Returns
+        -------
+        dict
+            ``success``; ``error`` (what failed and what to do, else None); ``history`` (lists per epoch);
+            ``epochs_completed``; ``batch_size``; ``recovery_attempts`` (batch reductions); ``nan_restarts``;
+            ``stopped_early`` and ``stop_reason`` (a NaN loss or a signal stopped a ``fit``, also where a
+            restart then succeeded); ``learning_rate``; ``device`` (``'default'`` or ``'cpu'``);
+            ``resumed_from_epoch``; ``checkpoint`` (newest file, None once training is complete);
+            ``warnings`` (what was recovered from).
+
+        Raises
+        ------
+        KeyboardInterrupt, SystemExit
+            After Ctrl-C or SIGTERM, once the checkpoint is saved.
+        """
+        from ml_assets.training.attempts import Attempts
+
+        batch_size = fit_kwargs.pop("batch_size", None) or self.initial_batch_size
+        self._memory = RecoveryState(batch_size, min_batch_size=self._memory.min_batch_size)
+        return Attempts(self, model, X, y, fit_kwargs).run()

@@ -1,0 +1,37 @@
+"""Which class decodes which kind of artifact; classes are imported only when one is read."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import cast
+
+from ml_assets.artifact import Artifact
+
+__all__ = ["decode"]
+
+_KINDS = {
+    "prices": "ml_assets.prices:PriceHistory",
+    "sequences": "ml_assets.sequences:SequenceSet",
+    "augmented": "ml_assets.augmentation:AugmentedSet",
+    "mamba_weights": "ml_assets.mamba:MambaWeights",
+    "pinn_weights": "ml_assets.pinn:PinnWeights",
+    "latency": "ml_assets.pinn:LatencyReport",
+    "walk_forward_report": "ml_assets.skill:WalkForwardReport",
+    "promotion": "ml_assets.skill:Promotion",
+    "release": "ml_assets.release:Release",
+}
+
+
+def decode(kind: str, data: bytes) -> Artifact:
+    """Decode verified bytes.
+
+    Raises
+    ------
+    ValueError
+        If the kind is unknown to this version of the code.
+    """
+    try:
+        module, name = _KINDS[kind].split(":")
+    except KeyError:
+        raise ValueError(f"unknown kind of artifact {kind!r}; was it written by a newer version?") from None
+    return cast(Artifact, getattr(import_module(module), name)).from_bytes(data)

@@ -1,0 +1,66 @@
+"""Prices of one symbol: loaded, cleaned, certified."""
+
+from datetime import UTC, datetime
+
+import dagster as dg
+
+from ml_assets.gates.prices import accounting, schema, sufficiency
+from ml_assets.prices import PriceHistory, PriceSource, compare_histories
+from ml_assets.storage import ArtifactStore, NotCertified
+from orchestration.gating import Staged, gated_asset
+from orchestration.partitions import SYMBOLS
+from orchestration.settings import Settings
+
+__all__ = ["raw_prices"]
+
+
+@gated_asset(
+    partitions_def=SYMBOLS,
+    group_name="prices",
+    description="Daily prices as cleaned; each row of the source is accounted for.",
+    gates={
+        "schema": "Finite positive prices, strictly increasing dates, none in the future.",
+        "accounting": "Every row read was kept or dropped for a stated reason.",
+        "sufficiency": "Enough days to train and to keep a sealed test span.",
+    },
+)
+def raw_prices(
+    context: dg.AssetExecutionContext,
+    source: dg.ResourceParam[PriceSource],
+    settings: dg.ResourceParam[Settings],
+    store: dg.ResourceParam[ArtifactStore],
+) -> Staged:
+    """Load one symbol; compare with the version before, since vendors restate history."""
+    symbol = context.partition_key
+    prices = source.load(symbol)
+    restated = _restatement(store, prices)
+    context.log.info("%s: %s", symbol, restated)
+    today = datetime.now(UTC).date()
+    return Staged(
+        prices,
+        gates={
+            "schema": lambda p: schema(p, today=today),
+            "accounting": accounting,
+            "sufficiency": lambda p: sufficiency(p, minimum_rows=settings.minimum_rows),
+        },
+        metadata={
+            "rows": len(prices.frame),
+            "first_day": str(prices.frame.index[0].date()),
+            "last_day": str(prices.frame.index[-1].date()),
+            "columns": ", ".join(prices.frame.columns),
+            "cleaning": dg.MetadataValue.json(prices.report.to_dict()),
+            "history_against_last_version": restated,
+            "last_rows": dg.MetadataValue.md(prices.frame.tail(5).to_markdown()),
+        },
+    )
+
+
+def _restatement(store: ArtifactStore, prices: PriceHistory) -> str:
+    """Say what changed in rows that were published before."""
+    if store.current("raw_prices", prices.symbol) is None:
+        return "first version of this symbol"
+    try:
+        data, _ = store.read("raw_prices", prices.symbol)
+    except NotCertified as error:
+        return f"the version before cannot be compared: {error.reason}"
+    return compare_histories(PriceHistory.from_bytes(data), prices).message

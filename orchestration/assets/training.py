@@ -1,0 +1,200 @@
+"""From certified prices to a scored model: split first, then augment, train, score on sealed days."""
+
+import dagster as dg
+
+from ml_assets.augmentation import AugmentConfig, AugmentedSet, augment_sequences
+from ml_assets.gates import (
+    augmented_ledger,
+    augmented_non_interference,
+    causal,
+    ledger,
+    non_interference,
+    oracle,
+    scale,
+)
+from ml_assets.gates.skill import every_test_day_scored, figures_recomputed, predictions_reproduced
+from ml_assets.gates.training import learned, training_rows_only, weights_finite_and_complete, weights_reload
+from ml_assets.mamba import MambaConfig, MambaWeights, TrainingRecipe
+from ml_assets.prices import PriceHistory
+from ml_assets.sequences import SequenceConfig, SequenceSet, build_sequences
+from ml_assets.skill import score
+from ml_assets.steps import Steps
+from ml_assets.symbols import slug
+from orchestration.gating import Certified, Staged, gated_asset, verified
+from orchestration.partitions import SYMBOLS
+from orchestration.settings import Settings
+
+__all__ = ["augmented_training_set", "mamba_weights", "split_sequences", "walk_forward_report"]
+
+
+@gated_asset(
+    partitions_def=SYMBOLS,
+    group_name="training",
+    description="Causal features, windows and labels in temporal order: train, validation, sealed test; purged.",
+    ins={"prices": verified("raw_prices")},
+    gates={
+        "causal": "No feature, window or label up to a day changes when the days after it are cut or perturbed.",
+        "non_interference": "Nothing fitted on training rows changes when later prices change.",
+        "ledger": "Splits are disjoint by the horizon, no row twice, every sealed day present.",
+        "oracle": "Labels equal an independent recomputation from the raw prices.",
+        "scale": "No feature depends on the level of prices.",
+    },
+)
+def split_sequences(
+    context: dg.AssetExecutionContext,
+    prices: Certified[PriceHistory],
+    steps: dg.ResourceParam[Steps],
+    settings: dg.ResourceParam[Settings],
+) -> Staged:
+    """Build the sequences of one symbol."""
+    config = SequenceConfig(
+        window=settings.window, horizon=settings.horizon, split=settings.split, test_days=settings.test_days
+    )
+
+    def rebuild(history: PriceHistory) -> SequenceSet:
+        return build_sequences(history, config, steps=steps)
+
+    history = prices.value
+    sequences = rebuild(history)
+    counts = sequences.ledger["split"].value_counts().to_dict()
+    return Staged(
+        sequences,
+        gates={
+            "causal": lambda s: causal(history, s, rebuild, seed=settings.seed),
+            "non_interference": lambda s: non_interference(history, s, rebuild, seed=settings.seed),
+            "ledger": lambda s: ledger(history, s),
+            "oracle": lambda s: oracle(history, s),
+            "scale": lambda s: scale(history, s, rebuild),
+        },
+        inputs=[prices],
+        metadata={
+            "rows": {name: int(count) for name, count in counts.items()},
+            "features": ", ".join(sequences.feature_names),
+            "train_end": str(sequences.train_end),
+            "validation_end": str(sequences.validation_end),
+        },
+    )
+
+
+@gated_asset(
+    partitions_def=SYMBOLS,
+    group_name="training",
+    description="Training rows and their augmented copies, normalized; validation rows untouched; no test row.",
+    ins={"sequences": verified("split_sequences")},
+    gates={
+        "non_interference": "Bit-equal when everything after the training rows is perturbed.",
+        "ledger": "Every augmented row has a training row as its parent; validation is untouched.",
+    },
+)
+def augmented_training_set(
+    context: dg.AssetExecutionContext,
+    sequences: Certified[SequenceSet],
+    steps: dg.ResourceParam[Steps],
+    settings: dg.ResourceParam[Settings],
+) -> Staged:
+    """Augment the training rows of one symbol."""
+    config = AugmentConfig(copies=settings.augmented_copies, seed=settings.seed)
+
+    def rebuild(source: SequenceSet) -> AugmentedSet:
+        return augment_sequences(source, config, steps=steps)
+
+    augmented = rebuild(sequences.value)
+    return Staged(
+        augmented,
+        gates={
+            "non_interference": lambda a: augmented_non_interference(
+                sequences.value, a, rebuild, seed=settings.seed
+            ),
+            "ledger": lambda a: augmented_ledger(sequences.value, a),
+        },
+        inputs=[sequences],
+        metadata={
+            "training_rows": len(augmented.X),
+            "of_which_copies": int(augmented.is_copy.sum()),
+            "validation_rows": len(augmented.X_val),
+        },
+    )
+
+
+@gated_asset(
+    partitions_def=SYMBOLS,
+    group_name="training",
+    description="One small Mamba model, stopped early on validation rows alone.",
+    ins={"augmented": verified("augmented_training_set")},
+    gates={
+        "finite_and_complete": "Every weight exists, has its shape, is finite and was trained.",
+        "reload": "A fresh model from the stored bytes predicts bit for bit the same.",
+        "training_rows_only": "Trained on exactly the certified set that was read.",
+        "learned": "Validation loss is finite and no worse than before training.",
+    },
+)
+def mamba_weights(
+    context: dg.AssetExecutionContext,
+    augmented: Certified[AugmentedSet],
+    settings: dg.ResourceParam[Settings],
+) -> Staged:
+    """Train the model of one symbol."""
+    from ml_assets.mamba.training import train_mamba  # imports TensorFlow: not before it is needed
+
+    config = MambaConfig(n_features=len(augmented.value.feature_names), window=settings.window)
+    recipe = TrainingRecipe(epochs=settings.epochs)
+    weights = train_mamba(augmented.value, config, recipe, seed=settings.seed, progress=context.log.debug)
+    symbol = context.partition_key
+    return Staged(
+        weights,
+        gates={
+            "finite_and_complete": weights_finite_and_complete,
+            "reload": lambda w: weights_reload(weights, w, augmented.value),
+            "training_rows_only": lambda w: training_rows_only(w, augmented.value),
+            "learned": learned,
+        },
+        inputs=[augmented],
+        metadata=weights.summary(),
+        alias=f"weights/{slug(symbol)}.weights.h5",
+    )
+
+
+@gated_asset(
+    partitions_def=SYMBOLS,
+    group_name="training",
+    description="Predictions for the sealed test days and what they are worth beside rules without a model.",
+    ins={
+        "prices": verified("raw_prices"),
+        "sequences": verified("split_sequences"),
+        "weights": verified("mamba_weights"),
+    },
+    gates={
+        "every_test_day_scored": "One prediction per sealed day, none dropped, none added.",
+        "figures_recomputed": "Outcomes and accuracy derived again from the raw closes.",
+        "predictions_reproduced": "The certified weights give exactly the reported probabilities.",
+    },
+)
+def walk_forward_report(
+    context: dg.AssetExecutionContext,
+    prices: Certified[PriceHistory],
+    sequences: Certified[SequenceSet],
+    weights: Certified[MambaWeights],
+) -> Staged:
+    """Score one symbol's model."""
+    from ml_assets.mamba.prediction import predict_direction
+
+    report = score(sequences.value, predict_direction(weights.value, sequences.value.X("test")))
+    name, baseline = report.best_baseline
+    return Staged(
+        report,
+        gates={
+            "every_test_day_scored": lambda r: every_test_day_scored(sequences.value, r),
+            "figures_recomputed": lambda r: figures_recomputed(prices.value, r),
+            "predictions_reproduced": lambda r: predictions_reproduced(
+                sequences.value, r, lambda X: predict_direction(weights.value, X)
+            ),
+        },
+        inputs=[prices, sequences, weights],
+        metadata={
+            "days": report.days,
+            "accuracy": report.accuracy,
+            "best_baseline": f"{name} {baseline:.4f}",
+            "always_up": report.baselines["always_up"],
+            "p_value": report.p_value,
+        },
+    )

@@ -1,0 +1,59 @@
+"""The command ``gated-mamba``: run the graph, open the UI."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from orchestration.settings import Settings
+
+__all__ = ["main"]
+
+_WORKSPACE = Path(__file__).parent.parent / "workspace.yaml"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; returns the exit status."""
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    try:
+        settings = Settings()
+    except ValidationError as error:
+        print(f"settings are wrong; correct ML_ASSETS_* or settings.toml:\n{error}", file=sys.stderr)
+        return 2
+    if options.command == "ui":
+        return _ui(settings)
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before TensorFlow's first import: it is chatty
+    from orchestration.commands import run_all, train_options  # imports Dagster: not for --help
+
+    if options.command == "options":
+        return train_options(settings)
+    return run_all(settings, every_symbol=options.all)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="gated-mamba", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    run = commands.add_parser("run", help="materialize the whole graph and print the verdicts")
+    run.add_argument("--all", action="store_true", help="all symbols of the source, not the default few")
+    commands.add_parser("options", help="train the option network only")
+    commands.add_parser("ui", help="open the Dagster UI on the same instance")
+    return parser
+
+
+def _ui(settings: Settings) -> int:
+    from orchestration.instance import prepare_home
+
+    prepare_home(settings)
+    command = [sys.executable, "-m", "dagster", "dev"]
+    where = ["-w", str(_WORKSPACE)] if _WORKSPACE.exists() else ["-m", "orchestration.definitions"]
+    os.execv(sys.executable, [*command, *where])  # noqa: S606  replaces this process: Ctrl-C reaches Dagster
+
+
+if __name__ == "__main__":
+    sys.exit(main())

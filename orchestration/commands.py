@@ -1,0 +1,80 @@
+"""What ``gated-mamba run`` and ``gated-mamba options`` do."""
+
+from __future__ import annotations
+
+import logging
+
+import dagster as dg
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from ml_assets.prices import PriceSource
+from orchestration.definitions import build_defs
+from orchestration.fleet import RunOutcome, register_symbols, run_job, training_options
+from orchestration.instance import open_instance
+from orchestration.resources import open_store
+from orchestration.settings import Settings
+from orchestration.summary import print_summary
+
+__all__ = ["run_all", "train_options"]
+
+
+def train_options(settings: Settings) -> int:
+    """Train and gate the option network; 0 if it was published."""
+    with open_instance(settings) as instance:
+        outcome = run_job(build_defs(settings=settings), instance, "option_pipeline", assets=["pinn_weights"])
+    if not outcome.success:
+        logging.getLogger(__name__).error("option network: %s", outcome.reason)
+    return 0 if outcome.success else 1
+
+
+def run_all(settings: Settings, *, every_symbol: bool) -> int:
+    """Materialize the whole graph; 0 if every part of it passed, also when no symbol shows skill."""
+    console = Console(width=None if Console().is_terminal else 160)
+    defs = build_defs(settings=settings)
+    source: PriceSource = defs.resources["source"]  # type: ignore[index]
+    try:
+        available = source.symbols()
+        symbols = available if every_symbol else settings.wanted_symbols(available)
+    except (ValueError, OSError) as error:
+        console.print(f"cannot open the prices: {error}", markup=False)
+        return 2
+    if not symbols:
+        console.print(f"no symbol in prices={settings.prices!r}; {_problems_text(source)}", markup=False)
+        return 2
+    console.print(f"{len(symbols)} symbols from prices={settings.prices!r}, artifacts in {settings.store_url}")
+    with open_instance(settings) as instance:
+        register_symbols(instance, symbols)
+        with training_options(["options"]) as wait_for_options:
+            outcomes = _run_symbols(console, defs, instance, symbols)
+            with console.status("waiting for the option network (trains in a second process)"):
+                wait_for_options()
+        with console.status("measuring latency, judging the fleet"):
+            others = [
+                run_job(defs, instance, "option_pipeline", assets=["latency_benchmark"]),
+                run_job(defs, instance, "fleet_verdict"),
+            ]
+    print_summary(console, open_store(settings), outcomes, others, [str(p) for p in source.problems()])
+    failed = [o for o in [*outcomes.values(), *others] if not o.success]
+    return 1 if failed else 0
+
+
+def _run_symbols(
+    console: Console, defs: dg.Definitions, instance: dg.DagsterInstance, symbols: list[str]
+) -> dict[str, RunOutcome]:
+    outcomes: dict[str, RunOutcome] = {}
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console) as progress:
+        task = progress.add_task("symbols", total=len(symbols))
+        for symbol in symbols:
+            progress.update(task, description=f"symbols: {symbol}")
+            outcome = outcomes[symbol] = run_job(defs, instance, "symbol_pipeline", partition=symbol)
+            state = "passed" if outcome.success else f"stopped: {outcome.reason}"
+            progress.console.print(f"{symbol}: {outcome.gates_passed} gates passed, {outcome.seconds:.0f} s, {state}")
+            progress.advance(task)
+    return outcomes
+
+
+def _problems_text(source: PriceSource) -> str:
+    problems = source.problems()
+    return "refused: " + "; ".join(map(str, problems)) if problems else "the source is empty"

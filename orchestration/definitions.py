@@ -1,0 +1,74 @@
+"""Where everything meets: assets, gates, resources, automation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import dagster as dg
+
+from ml_assets.steps import Steps
+from ml_assets.storage import ArtifactStore
+from orchestration.assets.options import latency_benchmark, pinn_weights
+from orchestration.assets.prices import raw_prices
+from orchestration.assets.release import promotion, release
+from orchestration.assets.training import (
+    augmented_training_set,
+    mamba_weights,
+    split_sequences,
+    walk_forward_report,
+)
+from orchestration.automation import new_symbols
+from orchestration.gating import collect_gates
+from orchestration.io_managers import GatedIOManager
+from orchestration.resources import LazySource, open_store
+from orchestration.settings import Settings
+
+__all__ = ["FLEET_ASSETS", "OPTION_ASSETS", "SYMBOL_ASSETS", "build_defs", "defs"]
+
+SYMBOL_ASSETS = [raw_prices, split_sequences, augmented_training_set, mamba_weights, walk_forward_report]
+OPTION_ASSETS = [pinn_weights, latency_benchmark]
+FLEET_ASSETS = [promotion, release]
+
+
+def build_defs(overrides: Mapping[str, Any] | None = None, settings: Settings | None = None) -> dg.Definitions:
+    """Assemble the project.
+
+    Parameters
+    ----------
+    overrides
+        Resources to use instead of the default ones: ``store``, ``source``, ``steps``, ``settings``.
+    settings
+        Settings instead of those of environment and file.
+    """
+    settings = settings or Settings()
+    assets = [*SYMBOL_ASSETS, *OPTION_ASSETS, *FLEET_ASSETS]
+    resources: dict[str, Any] = {
+        "settings": settings,
+        "store": open_store(settings),
+        "source": LazySource(settings),
+        "steps": Steps(),
+        **(overrides or {}),
+    }
+    store: ArtifactStore = resources["store"]
+    resources["io_manager"] = GatedIOManager(
+        store,
+        collect_gates(assets),
+        wait_seconds=settings.verdict_wait_seconds,
+        wait_tries=settings.verdict_wait_tries,
+    )
+    return dg.Definitions(
+        assets=assets,
+        resources=resources,
+        jobs=[
+            dg.define_asset_job("symbol_pipeline", dg.AssetSelection.assets(*SYMBOL_ASSETS)),
+            dg.define_asset_job("option_pipeline", dg.AssetSelection.assets(*OPTION_ASSETS)),
+            dg.define_asset_job("fleet_verdict", dg.AssetSelection.assets(*FLEET_ASSETS)),
+        ],
+        sensors=[new_symbols],
+        # One TensorFlow import serves a whole run: steps share the process.
+        executor=dg.in_process_executor,
+    )
+
+
+defs = build_defs()

@@ -1,0 +1,104 @@
+"""Run the whole graph in one process on the shared instance, one run per symbol.
+
+A partition is a run; starting a process for each would cost an import of TensorFlow per symbol. Here one
+process serves the fleet, and since the runs are recorded on the instance, the UI shows them all the same.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import dagster as dg
+
+from orchestration.partitions import SYMBOLS
+
+__all__ = ["RunOutcome", "register_symbols", "run_job", "training_options"]
+
+_QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+
+
+@dataclass(frozen=True)
+class RunOutcome:
+    """What one run came to."""
+
+    job: str
+    partition: str | None
+    success: bool
+    gates_passed: int
+    gates_failed: int
+    reason: str | None
+    seconds: float
+    run_id: str
+
+
+def register_symbols(instance: dg.DagsterInstance, symbols: Sequence[str]) -> None:
+    """Make sure that every symbol has a partition."""
+    assert SYMBOLS.name is not None
+    known = set(instance.get_dynamic_partitions(SYMBOLS.name))
+    new = [s for s in symbols if s not in known]
+    if new:
+        instance.add_dynamic_partitions(SYMBOLS.name, new)
+
+
+def run_job(
+    defs: dg.Definitions,
+    instance: dg.DagsterInstance,
+    job: str,
+    *,
+    partition: str | None = None,
+    assets: Sequence[str] | None = None,
+) -> RunOutcome:
+    """Execute a job in this process; a failure is an outcome, not an exception."""
+    start = time.monotonic()
+    result = defs.resolve_job_def(job).execute_in_process(
+        instance=instance,
+        partition_key=partition,
+        asset_selection=None if assets is None else [dg.AssetKey(a) for a in assets],
+        run_config=_QUIET,
+        raise_on_error=False,
+    )
+    evaluations = result.get_asset_check_evaluations()
+    return RunOutcome(
+        job=job,
+        partition=partition,
+        success=result.success,
+        gates_passed=sum(e.passed for e in evaluations),
+        gates_failed=sum(not e.passed for e in evaluations),
+        reason=None if result.success else _reason(result),
+        seconds=time.monotonic() - start,
+        run_id=result.run_id,
+    )
+
+
+@contextmanager
+def training_options(command: Sequence[str]) -> Iterator[Callable[[], int]]:
+    """Train the option network in a second process while the symbols train in this one.
+
+    Yields a function that waits for the process and returns its exit status.
+    """
+    process = subprocess.Popen([sys.executable, "-m", "orchestration.cli", *command])
+    try:
+        yield process.wait
+    finally:
+        if process.poll() is None:
+            process.terminate()
+            process.wait()
+
+
+def _reason(result: dg.ExecuteInProcessResult) -> str:
+    """Find the innermost error of the first failed step."""
+    for event in result.all_events:
+        if event.is_step_failure:
+            data = event.step_failure_data
+            if data.user_failure_data is not None and data.user_failure_data.description:
+                return f"{event.step_key}: {data.user_failure_data.description}"
+            error = data.error
+            while error is not None and error.cause is not None:
+                error = error.cause
+            return f"{event.step_key}: {'unknown error' if error is None else error.message.strip()}"
+    return "the run failed before its first step; see the run in the UI"

@@ -1,0 +1,277 @@
+"""Write, audit, publish: an asset's value exists for others only after each of its gates has passed.
+
+An asset made with :func:`gated_asset` returns a :class:`Staged` value: the artifact and one callable per
+declared gate. The gates run inside the op on the very bytes that would be stored. Only if all pass is
+the candidate handed to the IO manager, which publishes it; otherwise it goes to quarantine.
+The second layer, verification on every read, is in :mod:`orchestration.verification`.
+"""
+
+from __future__ import annotations
+
+import functools
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+import dagster as dg
+
+from ml_assets.artifact import Artifact
+from ml_assets.gates.result import GateResult
+from ml_assets.storage import ArtifactStore, Certificate, GateVerdict, certify
+from orchestration.version import code_version
+
+__all__ = ["Candidate", "Certified", "Gate", "Refusal", "Staged", "collect_gates", "gated_asset", "verified"]
+
+Gate = Callable[[Any], GateResult]
+"""Takes the decoded candidate, gives a verdict."""
+
+SHA256 = "sha256"
+REFUSALS = "refusals"
+KEEP = "keep"
+
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Certified(Generic[T]):
+    """A value that was read through its gates, with the certificate of the version read."""
+
+    value: T
+    certificate: Certificate
+
+    @property
+    def label(self) -> str:
+        """Name of the version's place: ``asset`` or ``asset/partition``."""
+        return _label(self.certificate.asset, self.certificate.partition)
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Stands in a fan-in for a partition that could not be read, so that it cannot be overlooked."""
+
+    partition: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Staged:
+    """What an asset's function returns: a value, and the gates that it must pass.
+
+    Parameters
+    ----------
+    artifact
+        The value.
+    gates
+        One callable per gate that the asset declares, by name.
+    inputs
+        The certified values from which it was computed: the certificate records their versions.
+    metadata
+        Shown in the UI beside the materialization.
+    alias
+        Path under the store's root that shall always hold a copy of the current version.
+    """
+
+    artifact: Artifact
+    gates: Mapping[str, Gate]
+    inputs: Sequence[Certified[Any]] = ()
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    alias: str | None = None
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A value whose gates have passed, on its way to publication."""
+
+    data: bytes
+    certificate: Certificate
+    alias: str | None
+
+
+def verified(asset: str, *, keep_refusals: bool = False) -> dg.AssetIn:
+    """Declare a gated input; the op receives :class:`Certified`.
+
+    Parameters
+    ----------
+    asset
+        Key of the upstream asset.
+    keep_refusals
+        For a fan-in over partitions: hand over a :class:`Refusal` in the place of a partition that is not
+        certified, so that one bad symbol does not stop the others. Without it the whole read is refused.
+    """
+    metadata = {REFUSALS: KEEP} if keep_refusals else None
+    # The annotation Certified[T] is for readers and mypy; Dagster's own type system cannot express it.
+    return dg.AssetIn(key=dg.AssetKey(asset), metadata=metadata, dagster_type=dg.Any)  # type: ignore[arg-type]
+
+
+def gated_asset(
+    *, gates: Mapping[str, str], partitions_def: dg.PartitionsDefinition[str] | None = None, **options: Any
+) -> Callable[[Callable[..., Staged]], dg.AssetsDefinition]:
+    """Make an asset that publishes nothing unless all its gates pass.
+
+    Parameters
+    ----------
+    gates
+        Name and one-line description of each gate. At least one.
+    partitions_def
+        Also given to the checks: an unpartitioned check on a partitioned asset would let one symbol's pass
+        hide another's failure.
+    **options
+        As of :func:`dagster.asset`.
+    """
+    if not gates:
+        raise ValueError("a gated asset needs at least one gate")
+
+    def decorate(function: Callable[..., Staged]) -> dg.AssetsDefinition:
+        name = function.__name__
+
+        @functools.wraps(function)
+        def compute(*args: Any, **kwargs: Any) -> Iterator[dg.Output[Candidate] | dg.AssetCheckResult]:
+            context = _context_of(args, kwargs)
+            staged = function(*args, **kwargs)
+            yield from _audit(context, name, frozenset(gates), staged)
+
+        specs = [_check_spec(name, gate, text, partitions_def) for gate, text in gates.items()]
+        return dg.asset(
+            partitions_def=partitions_def,
+            check_specs=specs,
+            dagster_type=dg.Any,  # type: ignore[arg-type]
+            required_resource_keys={"store"},
+            **options,
+        )(compute)
+
+    return decorate
+
+
+def collect_gates(assets: Iterable[dg.AssetsDefinition | dg.AssetChecksDefinition]) -> dict[str, frozenset[str]]:
+    """List the gates of each asset, derived from the definitions: no second list to keep."""
+    found: dict[str, set[str]] = {}
+    for definition in assets:
+        for spec in definition.check_specs:
+            if spec.blocking:
+                found.setdefault(spec.asset_key.to_user_string(), set()).add(spec.name)
+    return {asset: frozenset(names) for asset, names in found.items()}
+
+
+def _check_spec(
+    asset: str, gate: str, text: str, partitions_def: dg.PartitionsDefinition[str] | None
+) -> dg.AssetCheckSpec:
+    with warnings.catch_warnings():
+        # Checks by partition are a preview of Dagster's; the pin and tests/characterization guard us.
+        warnings.filterwarnings("ignore", "Specifying a partitions_def on an AssetCheckSpec")
+        return dg.AssetCheckSpec(
+            gate, asset=asset, description=text, blocking=True, partitions_def=partitions_def
+        )
+
+
+def _context_of(args: tuple[Any, ...], kwargs: dict[str, Any]) -> dg.AssetExecutionContext:
+    context = kwargs.get("context", args[0] if args else None)
+    if not isinstance(context, dg.AssetExecutionContext):
+        raise TypeError("a gated asset's first parameter must be context: dg.AssetExecutionContext")
+    return context
+
+
+def _audit(
+    context: dg.AssetExecutionContext, asset: str, declared: frozenset[str], staged: Staged
+) -> Iterator[dg.Output[Candidate] | dg.AssetCheckResult]:
+    """Run the gates on the encoded value; publish or quarantine."""
+    if frozenset(staged.gates) != declared:
+        raise dg.DagsterInvariantViolationError(
+            f"asset {asset} declares the gates {sorted(declared)} but brought {sorted(staged.gates)}"
+        )
+    partition = _single_partition(context)
+    data = staged.artifact.to_bytes()
+    # What is audited is what readers will decode, not the object that happened to be in memory.
+    decoded = type(staged.artifact).from_bytes(data)
+    results = [_run_gate(name, gate, decoded) for name, gate in staged.gates.items()]
+    certificate = _certificate(context, asset, partition, staged, data, results)
+    for result in results:
+        log = context.log.info if result.passed else context.log.error
+        log(f"gate {result.gate}: {'passed' if result.passed else 'FAILED'}: {result.message}")
+    if certificate.passed:
+        # First the output, then the verdicts: so each verdict is recorded against this materialization.
+        metadata = {**staged.metadata, "inputs": dict(certificate.inputs)}
+        yield dg.Output(Candidate(data, certificate, staged.alias), metadata=metadata)
+        yield from (_check_result(asset, result, certificate) for result in results)
+        return
+    place = _store(context).quarantine(data, certificate)
+    yield from (_check_result(asset, result, certificate, place) for result in results)
+    failed = [result for result in results if not result.passed]
+    raise dg.Failure(
+        description=f"{_label(asset, partition)} was not published; gates failed:\n"
+        + "\n".join(f"- {result.gate}: {result.message}" for result in failed)
+        + f"\nThe refused candidate lies in {place}. The last certified version, if any, is unchanged.",
+        metadata={"quarantine": place, SHA256: certificate.sha256},
+        allow_retries=False,
+    )
+
+
+def _run_gate(name: str, gate: Gate, value: Any) -> GateResult:
+    """Run one gate; a gate that breaks has not passed."""
+    try:
+        result = gate(value)
+    except Exception as error:  # noqa: BLE001  whatever went wrong, the gate stays closed
+        return GateResult(name, False, f"the gate itself broke: {type(error).__name__}: {error}", 0)
+    return GateResult(name, bool(result.passed), result.message, result.checked, result.figures)
+
+
+def _certificate(
+    context: dg.AssetExecutionContext,
+    asset: str,
+    partition: str | None,
+    staged: Staged,
+    data: bytes,
+    results: Sequence[GateResult],
+) -> Certificate:
+    return certify(
+        data,
+        asset=asset,
+        partition=partition,
+        kind=staged.artifact.kind,
+        extension=staged.artifact.extension,
+        gates=[GateVerdict.of(result) for result in results],
+        code_version=code_version(),
+        inputs={source.label: source.certificate.sha256 for source in staged.inputs},
+        run_id=context.run.run_id,
+    )
+
+
+def _check_result(
+    asset: str, result: GateResult, certificate: Certificate, quarantine: str | None = None
+) -> dg.AssetCheckResult:
+    metadata: dict[str, Any] = {SHA256: certificate.sha256, "found": result.message, "checked": result.checked}
+    if quarantine is not None:
+        metadata["quarantine"] = quarantine
+    return dg.AssetCheckResult(
+        asset_key=asset,
+        check_name=result.gate,
+        passed=result.passed,
+        severity=dg.AssetCheckSeverity.ERROR,
+        description=result.message,
+        metadata={**metadata, **result.figures},
+    )
+
+
+def _single_partition(context: dg.AssetExecutionContext) -> str | None:
+    if not context.has_partition_key:
+        if context.has_partition_key_range:
+            raise dg.Failure(
+                description="several partitions in one run have no verdict each; launch one run per symbol "
+                "(backfill policy 'one run per partition')",
+                allow_retries=False,
+            )
+        return None
+    return context.partition_key
+
+
+def _store(context: dg.AssetExecutionContext) -> ArtifactStore:
+    store = context.resources.store
+    assert isinstance(store, ArtifactStore)
+    return store
+
+
+def _label(asset: str, partition: str | None) -> str:
+    return asset if partition is None else f"{asset}/{partition}"
+
+

@@ -1,0 +1,104 @@
+"""Every setting in one typed class: environment over file over default."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field, field_validator
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+__all__ = ["DEFAULT_UNIVERSE", "Settings"]
+
+# Eight of skfolio's twenty stocks, from different sectors: the default run ends within minutes.
+DEFAULT_UNIVERSE = ("AAPL", "AMD", "BAC", "GE", "JNJ", "KO", "MSFT", "XOM")
+
+
+class Settings(BaseSettings):
+    """What a user may change without touching code.
+
+    A variable ``ML_ASSETS_<NAME>`` in the environment wins over ``settings.toml`` in the working
+    folder, which wins over the default. The settings in force are written into each run's metadata.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix="ML_ASSETS_", toml_file="settings.toml", extra="forbid", frozen=True
+    )
+
+    home: Path = Field(Path("var"), description="Folder of the Dagster instance and the default store.")
+    store: str | None = Field(None, description="Folder or URL (s3://...) of the artifacts; home/store if unset.")
+    prices: str = Field("default", description="'default', a folder of price files, or 'yfinance:AAPL,MSFT'.")
+    symbols: str | None = Field(None, description="Comma-separated symbols; all of the source if unset.")
+    start: str = Field("2000-01-01", description="Earliest date of the default data set.")
+
+    minimum_rows: int = Field(1000, ge=250, description="A symbol with fewer usable days is refused.")
+    window: int = Field(60, ge=2, description="Days in one input window.")
+    horizon: int = Field(1, ge=1, description="Days ahead that the label looks.")
+    split: float = Field(0.8, gt=0, lt=1, description="Share of the development rows used for training.")
+    test_days: int = Field(1000, ge=1, description="Length of the sealed test span (at most a quarter of the rows).")
+    augmented_copies: int = Field(1, ge=1, description="Augmented copies per training row.")
+
+    epochs: int = Field(40, ge=1, description="Upper bound; early stopping on validation ends sooner.")
+    seed: int = Field(0, ge=0, description="Seed of augmentation, initialization and batches.")
+
+    pinn_adam_steps: int = Field(500, ge=1, description="First phase of the option network's training.")
+    pinn_bfgs_iterations: int = Field(3000, ge=0, description="Second phase: self-scaled BFGS.")
+
+    quarantine_accuracy: float = Field(0.60, gt=0.5, le=1, description="Above it on real daily prices: quarantine.")
+    false_discovery_rate: float = Field(0.05, gt=0, lt=1, description="Benjamini-Hochberg q over the fleet.")
+
+    verdict_wait_seconds: float = Field(5.0, gt=0, description="Pause before asking again for a running gate.")
+    verdict_wait_tries: int = Field(120, ge=0, description="How often to ask before the read is refused.")
+    keep_versions: int = Field(5, ge=1, description="Certified versions kept per asset and symbol.")
+
+    @field_validator("prices")
+    @classmethod
+    def _not_blank(cls, value: str) -> str:
+        if not value.strip():
+            raise ValueError("prices is empty: name a folder, or leave it unset for the default data")
+        return value
+
+    @property
+    def store_url(self) -> str:
+        """Root of the artifact store."""
+        return self.store or str(self.home / "store")
+
+    @property
+    def dagster_home(self) -> Path:
+        """Folder of the Dagster instance; absolute, as Dagster demands."""
+        return (self.home / "dagster").resolve()
+
+    def wanted_symbols(self, available: list[str]) -> list[str]:
+        """Choose the universe from what the source offers.
+
+        Raises
+        ------
+        ValueError
+            If a wanted symbol is not offered.
+        """
+        if self.symbols is None:
+            return [s for s in DEFAULT_UNIVERSE if s in available] if self.prices == "default" else available
+        wanted = [s.strip() for s in self.symbols.split(",") if s.strip()]
+        unknown = sorted(set(wanted) - set(available))
+        if unknown:
+            raise ValueError(
+                f"symbols not found in prices={self.prices!r}: {', '.join(unknown)}. "
+                f"Available: {', '.join(available[:30])}{' ...' if len(available) > 30 else ''}"
+            )
+        return wanted
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Order the sources: arguments, environment, file."""
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)

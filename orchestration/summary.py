@@ -1,0 +1,95 @@
+"""The table at the end of a run: what passed, what the numbers are, where to look."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from rich.console import Console
+from rich.table import Table
+
+from ml_assets.pinn import LatencyReport
+from ml_assets.skill import Promotion
+from ml_assets.storage import ArtifactStore, NotCertified
+from orchestration.fleet import RunOutcome
+
+__all__ = ["print_summary"]
+
+
+def print_summary(
+    console: Console,
+    store: ArtifactStore,
+    outcomes: Mapping[str, RunOutcome],
+    others: Sequence[RunOutcome],
+    problems: Sequence[str],
+) -> None:
+    """Print the closing table.
+
+    Parameters
+    ----------
+    console
+        Where to print.
+    store
+        Where the certified verdicts lie.
+    outcomes
+        The symbols' runs.
+    others
+        The runs of options and fleet.
+    problems
+        Files or symbols that the price source refused.
+    """
+    verdicts = _verdicts(store)
+    table = Table(title="Fleet", caption="accuracy on sealed test days; p: Pesaran-Timmermann, one-sided")
+    for column in ("symbol", "gates", "days", "accuracy", "best baseline", "p", "verdict", "why"):
+        table.add_column(column, overflow="fold", justify="left")
+    for symbol, outcome in outcomes.items():
+        table.add_row(symbol, _gates(outcome), *_figures(symbol, outcome, verdicts))
+    console.print(table)
+    for outcome in others:
+        state = "ok" if outcome.success else f"FAILED: {outcome.reason}"
+        console.print(f"{outcome.job}: gates {_gates(outcome)}, {outcome.seconds:.0f} s, {state}", markup=False)
+    _print_latency(console, store)
+    if problems:
+        console.print(f"\nThe price source refused {len(problems)}:", markup=False)
+        for problem in problems:
+            console.print(f"  - {problem}", markup=False)
+    console.print(f"\nArtifacts, certificates, quarantine: {store.root}", markup=False)
+    console.print("Runs, checks, metadata in the UI:    make ui", markup=False)
+
+
+def _verdicts(store: ArtifactStore) -> Promotion | None:
+    try:
+        data, _ = store.read("promotion")
+    except NotCertified:
+        return None
+    return Promotion.from_bytes(data)
+
+
+def _gates(outcome: RunOutcome) -> str:
+    total = outcome.gates_passed + outcome.gates_failed
+    return f"{outcome.gates_passed}/{total} passed"
+
+
+def _figures(symbol: str, outcome: RunOutcome, promotion: Promotion | None) -> tuple[str, str, str, str, str, str]:
+    found = next((v for v in promotion.verdicts if v.symbol == symbol), None) if promotion else None
+    if not outcome.success:
+        return "-", "-", "-", "-", "STOPPED", outcome.reason or ""
+    if found is None or found.accuracy is None or found.baseline_accuracy is None:
+        return "-", "-", "-", "-", "no verdict", "the fleet's verdict is missing; see fleet_verdict below"
+    return (
+        str(found.days),
+        f"{found.accuracy:.1%}",
+        f"{found.baseline} {found.baseline_accuracy:.1%}",
+        f"{found.p_value:.2f}",
+        found.verdict,
+        found.reason,
+    )
+
+
+def _print_latency(console: Console, store: ArtifactStore) -> None:
+    try:
+        data, _ = store.read("latency_benchmark")
+    except NotCertified as error:
+        console.print(f"option latency: {error.reason}", markup=False)
+        return
+    for name, figure in LatencyReport.from_bytes(data).summary().items():
+        console.print(f"  {name}: {figure}", markup=False)

@@ -1,0 +1,126 @@
+"""Verify on read: nothing is handed to an op unless its exact version has passed every gate.
+
+Dagster's own blocking checks hold only inside one run. Here each input is checked against the event log
+and the store at the moment of reading, so no selection, re-execution, backfill, sensor or hand-made event
+leads around a gate.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import dagster as dg
+
+from orchestration import _dagster_private as private
+from orchestration.gating import SHA256
+
+__all__ = ["State", "Verdict", "newest_refusal", "version_of", "verdict"]
+
+
+class State(enum.Enum):
+    """Where one gate of one version stands."""
+
+    PASSED = "passed"
+    RUNNING = "running"
+    CLOSED = "closed"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The state of one gate for one version, and why."""
+
+    gate: str
+    state: State
+    reason: str
+
+
+@dataclass(frozen=True)
+class Version:
+    """One materialization: the bytes that it promised, and its place in the event log."""
+
+    sha256: str
+    storage_id: int
+    run_id: str
+
+
+def version_of(
+    instance: dg.DagsterInstance, asset: dg.AssetKey, partition: str | None
+) -> Version | str:
+    """Find the newest materialization, or say why there is none to read."""
+    records = instance.fetch_materializations(
+        dg.AssetRecordsFilter(asset_key=asset, asset_partitions=None if partition is None else [partition]),
+        limit=1,
+    ).records
+    if not records:
+        return "it has never been materialized"
+    materialization = records[0].asset_materialization
+    assert materialization is not None  # fetch_materializations returns nothing else
+    sha256 = materialization.metadata.get(SHA256)
+    if sha256 is None:
+        return "its newest materialization names no sha256 (was it reported by hand?)"
+    return Version(str(sha256.value), records[0].storage_id, records[0].run_id)
+
+
+def verdict(
+    instance: dg.DagsterInstance, asset: dg.AssetKey, gate: str, partition: str | None, version: Version
+) -> Verdict:
+    """Decide one gate for one version of one partition; whatever is not proven is closed.
+
+    The newest evaluation that names the version's sha256 decides. An evaluation of a refused candidate is
+    recorded by Dagster against the previous materialization, but names another sha256, so it is passed over.
+    """
+    planned_by: str | None = None
+    for record in private.check_history(instance, dg.AssetCheckKey(asset, gate), partition):
+        if private.is_planned(record):
+            planned_by = planned_by or record.run_id
+            if _is_live(instance, record.run_id):
+                return Verdict(gate, State.RUNNING, f"is still running in run {record.run_id[:8]}")
+            continue
+        evaluation = record.evaluation
+        if evaluation is None or _sha256_of(evaluation) != version.sha256:
+            continue
+        if private.is_runless(record) and evaluation.passed:
+            continue  # a person may close a gate by hand, but not open one
+        return _judge(gate, record, evaluation, version)
+    if planned_by is not None:
+        return Verdict(gate, State.CLOSED, f"was announced by run {planned_by[:8]} but never finished")
+    return Verdict(gate, State.CLOSED, "never ran on this version")
+
+
+def newest_refusal(
+    instance: dg.DagsterInstance, asset: dg.AssetKey, gates: Sequence[str], partition: str | None, version: Version
+) -> str | None:
+    """Describe a candidate refused after ``version`` was published, if there is one."""
+    for gate in gates:
+        for record in private.check_history(instance, dg.AssetCheckKey(asset, gate), partition):
+            evaluation = record.evaluation if not private.is_planned(record) else None
+            if evaluation is None:
+                continue
+            if _sha256_of(evaluation) == version.sha256 or evaluation.passed:
+                break
+            return f"candidate {_sha256_of(evaluation)[:12]} was refused by gate {gate}: {evaluation.description}"
+    return None
+
+
+def _judge(
+    gate: str, record: private.AssetCheckExecutionRecord, evaluation: dg.AssetCheckEvaluation, version: Version
+) -> Verdict:
+    run = "a report by hand" if private.is_runless(record) else f"run {record.run_id[:8]}"
+    if not evaluation.passed:
+        return Verdict(gate, State.CLOSED, f"FAILED in {run}: {evaluation.description or 'no reason given'}")
+    target = evaluation.target_materialization_data
+    if target is None or target.storage_id != version.storage_id:
+        return Verdict(gate, State.CLOSED, f"passed another materialization of these bytes in {run}, not the newest")
+    return Verdict(gate, State.PASSED, f"passed in {run}")
+
+
+def _sha256_of(evaluation: dg.AssetCheckEvaluation) -> str:
+    value = evaluation.metadata.get(SHA256)
+    return "" if value is None else str(value.value)
+
+
+def _is_live(instance: dg.DagsterInstance, run_id: str) -> bool:
+    run = instance.get_run_by_id(run_id)
+    return run is not None and not run.is_finished

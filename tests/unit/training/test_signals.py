@@ -1,0 +1,96 @@
+"""Ctrl-C and SIGTERM sent to a real process in the middle of a real training; then it resumes."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from ml_assets.training import TrainingError, safe_training
+from ml_assets.training.backend import tf
+
+PROGRAM = """
+import sys, time
+from ml_assets.training import TrainingErrorHandler
+from ml_assets.training.backend import keras
+from tests.unit.training.nets import data, net
+
+folder, epochs, pause = sys.argv[1], int(sys.argv[2]), float(sys.argv[3])
+
+class Slow(keras.callbacks.Callback):
+    def on_epoch_begin(self, epoch, logs=None):
+        print("epoch", epoch, flush=True)
+    def on_train_batch_end(self, batch, logs=None):
+        time.sleep(pause)
+
+try:
+    handler = TrainingErrorHandler(checkpoint_dir=folder)
+    result = handler.train_with_recovery(net(), *data(), epochs=epochs, verbose=0, callbacks=[Slow()])
+    print("resumed", result["resumed_from_epoch"], "completed", result["epochs_completed"], result["success"])
+finally:
+    print("cleaned up", flush=True)
+"""
+
+
+def start(folder, epochs, pause):
+    command = [sys.executable, "-c", PROGRAM, str(folder), str(epochs), str(pause)]
+    return subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGTERM to catch")
+@pytest.mark.parametrize(("signum", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, -signal.SIGINT)])
+def test_a_signal_saves_and_exits_and_the_next_run_resumes(tmp_path, signum, status):
+    process = start(tmp_path, 1000, 0.1)
+    for line in process.stdout:
+        if line.strip() == "epoch 2":
+            break
+    sent = time.monotonic()
+    process.send_signal(signum)
+    out, err = process.communicate(timeout=60)
+    assert time.monotonic() - sent < 20
+    assert process.returncode == status, err
+    assert "cleaned up" in out, "finally blocks run, so locks are given back"
+    assert f"{signum.name} at epoch 3: checkpoint saved to" in err
+    assert "run again to resume" in err
+    done, err = start(tmp_path, 4, 0.0).communicate(timeout=120)
+    assert "resumed 2 completed 4 True" in done, err
+    assert list(tmp_path.rglob("*.npz")) == []
+
+
+def test_safe_training_gives_a_handler_and_says_what_to_do():
+    with safe_training(initial_batch_size=16) as handler:
+        assert handler.current_batch_size == 16
+    oom = tf.errors.ResourceExhaustedError(None, None, "OOM when allocating")
+    with (
+        pytest.raises(TrainingError, match=r"OOM when allocating.*lower initial_batch_size"),
+        safe_training(),
+    ):
+        raise oom
+    with pytest.raises(KeyError), safe_training():
+        raise KeyError("unknown errors pass unchanged")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGTERM to catch")
+def test_safe_training_ends_a_block_on_sigterm_like_an_exception():
+    cleaned = []
+
+    def block():
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(5)
+        finally:
+            cleaned.append(True)
+
+    with pytest.raises(SystemExit) as exit_info, safe_training():
+        block()
+    assert exit_info.value.code == 143
+    assert cleaned == [True]
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
