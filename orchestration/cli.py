@@ -26,9 +26,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ValidationError as error:
         print(f"settings are wrong; correct ML_ASSETS_* or settings.toml:\n{error}", file=sys.stderr)
         return 2
+    _prepare_process(settings)
     if options.command == "ui":
         return _ui(settings)
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before TensorFlow's first import: it is chatty
     from orchestration.commands import run_all, train_options  # imports Dagster: not for --help
 
     if options.command == "options":
@@ -44,6 +44,16 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("options", help="train the option network only")
     commands.add_parser("ui", help="open the Dagster UI on the same instance")
     return parser
+
+
+def _prepare_process(settings: Settings) -> None:
+    """Set what libraries read from the environment before their first import, here and in child processes."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow is chatty
+    os.environ["ML_ASSETS_STORE"] = settings.store_url  # the price server reads it, too
+    # One thread per process: the sums of parallel threads depend on their number, and then equal seeds would
+    # not give equal weights; two processes use two cores better.
+    for name in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
+        os.environ.setdefault(name, "1")
 
 
 def _ui(settings: Settings) -> int:

@@ -9,6 +9,7 @@ The second layer, verification on every read, is in :mod:`orchestration.verifica
 from __future__ import annotations
 
 import functools
+import inspect
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -126,18 +127,23 @@ def gated_asset(
     def decorate(function: Callable[..., Staged]) -> dg.AssetsDefinition:
         name = function.__name__
 
+        parameters = inspect.signature(function).parameters
+
         @functools.wraps(function)
-        def compute(*args: Any, **kwargs: Any) -> Iterator[dg.Output[Candidate] | dg.AssetCheckResult]:
-            context = _context_of(args, kwargs)
-            staged = function(*args, **kwargs)
-            yield from _audit(context, name, frozenset(gates), staged)
+        def compute(
+            context: dg.AssetExecutionContext, store: ArtifactStore, **inputs: Any
+        ) -> Iterator[dg.Output[Candidate] | dg.AssetCheckResult]:
+            own = {"store": store} if "store" in parameters else {}
+            staged = function(context, **inputs, **own)
+            yield from _audit(context, store, name, frozenset(gates), staged)
+
+        _show_parameters(compute, parameters)
 
         specs = [_check_spec(name, gate, text, partitions_def) for gate, text in gates.items()]
         return dg.asset(
             partitions_def=partitions_def,
             check_specs=specs,
             dagster_type=dg.Any,  # type: ignore[arg-type]
-            required_resource_keys={"store"},
             **options,
         )(compute)
 
@@ -165,15 +171,22 @@ def _check_spec(
         )
 
 
-def _context_of(args: tuple[Any, ...], kwargs: dict[str, Any]) -> dg.AssetExecutionContext:
-    context = kwargs.get("context", args[0] if args else None)
-    if not isinstance(context, dg.AssetExecutionContext):
-        raise TypeError("a gated asset's first parameter must be context: dg.AssetExecutionContext")
-    return context
+def _show_parameters(compute: Callable[..., Any], parameters: Mapping[str, inspect.Parameter]) -> None:
+    """Let Dagster, which learns inputs and resources from the signature, see the function's own and the store."""
+    store = inspect.Parameter(
+        "store", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=dg.ResourceParam[ArtifactStore]
+    )
+    shown = {"context": parameters["context"], **parameters, "store": store}
+    compute.__signature__ = inspect.Signature(list(shown.values()))  # type: ignore[attr-defined]
+    compute.__annotations__ = {name: parameter.annotation for name, parameter in shown.items()}
 
 
 def _audit(
-    context: dg.AssetExecutionContext, asset: str, declared: frozenset[str], staged: Staged
+    context: dg.AssetExecutionContext,
+    store: ArtifactStore,
+    asset: str,
+    declared: frozenset[str],
+    staged: Staged,
 ) -> Iterator[dg.Output[Candidate] | dg.AssetCheckResult]:
     """Run the gates on the encoded value; publish or quarantine."""
     if frozenset(staged.gates) != declared:
@@ -195,7 +208,7 @@ def _audit(
         yield dg.Output(Candidate(data, certificate, staged.alias), metadata=metadata)
         yield from (_check_result(asset, result, certificate) for result in results)
         return
-    place = _store(context).quarantine(data, certificate)
+    place = store.quarantine(data, certificate)
     yield from (_check_result(asset, result, certificate, place) for result in results)
     failed = [result for result in results if not result.passed]
     raise dg.Failure(
@@ -263,12 +276,6 @@ def _single_partition(context: dg.AssetExecutionContext) -> str | None:
             )
         return None
     return context.partition_key
-
-
-def _store(context: dg.AssetExecutionContext) -> ArtifactStore:
-    store = context.resources.store
-    assert isinstance(store, ArtifactStore)
-    return store
 
 
 def _label(asset: str, partition: str | None) -> str:

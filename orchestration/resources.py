@@ -19,7 +19,8 @@ class LazySource:
 
     @cached_property
     def _source(self) -> PriceSource:
-        return open_source(self._settings.prices, start=self._settings.start)
+        # The source itself notices new and changed files at every question.
+        return open_source(self._settings.prices, hints=self._settings.layout_hints)
 
     def symbols(self) -> list[str]:
         """Symbols on offer."""

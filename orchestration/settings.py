@@ -12,6 +12,8 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from ml_assets.prices import LayoutHint
+
 __all__ = ["DEFAULT_UNIVERSE", "Settings"]
 
 # Eight of skfolio's twenty stocks, from different sectors: the default run ends within minutes.
@@ -33,20 +35,22 @@ class Settings(BaseSettings):
     store: str | None = Field(None, description="Folder or URL (s3://...) of the artifacts; home/store if unset.")
     prices: str = Field("default", description="'default', a folder of price files, or 'yfinance:AAPL,MSFT'.")
     symbols: str | None = Field(None, description="Comma-separated symbols; all of the source if unset.")
-    start: str = Field("2000-01-01", description="Earliest date of the default data set.")
+    layout_hints: tuple[LayoutHint, ...] = Field((), description="Corrections of wrong guesses about price files.")
 
     minimum_rows: int = Field(1000, ge=250, description="A symbol with fewer usable days is refused.")
     window: int = Field(60, ge=2, description="Days in one input window.")
     horizon: int = Field(1, ge=1, description="Days ahead that the label looks.")
     split: float = Field(0.8, gt=0, lt=1, description="Share of the development rows used for training.")
-    test_days: int = Field(1000, ge=1, description="Length of the sealed test span (at most a quarter of the rows).")
+    test_days: int | None = Field(
+        None, ge=1, description="Length of the sealed test span; unset: 1000, at most a quarter of the rows."
+    )
     augmented_copies: int = Field(1, ge=1, description="Augmented copies per training row.")
 
-    epochs: int = Field(40, ge=1, description="Upper bound; early stopping on validation ends sooner.")
+    epochs: int = Field(80, ge=1, description="Upper bound; early stopping on validation ends sooner.")
     seed: int = Field(0, ge=0, description="Seed of augmentation, initialization and batches.")
 
-    pinn_adam_steps: int = Field(500, ge=1, description="First phase of the option network's training.")
-    pinn_bfgs_iterations: int = Field(3000, ge=0, description="Second phase: self-scaled BFGS.")
+    pinn_adam_steps: int = Field(600, ge=1, description="First phase of the option network's training.")
+    pinn_bfgs_iterations: int = Field(6000, ge=0, description="Second phase: self-scaled BFGS.")
 
     quarantine_accuracy: float = Field(0.60, gt=0.5, le=1, description="Above it on real daily prices: quarantine.")
     false_discovery_rate: float = Field(0.05, gt=0, lt=1, description="Benjamini-Hochberg q over the fleet.")

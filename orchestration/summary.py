@@ -91,5 +91,9 @@ def _print_latency(console: Console, store: ArtifactStore) -> None:
     except NotCertified as error:
         console.print(f"option latency: {error.reason}", markup=False)
         return
-    for name, figure in LatencyReport.from_bytes(data).summary().items():
-        console.print(f"  {name}: {figure}", markup=False)
+    report = LatencyReport.from_bytes(data)
+    console.print(
+        f"option quotes with Greeks: p95 {report.single.p95:.2f} ms, cached {report.cached.p95:.3f} ms (closed form "
+        f"{report.closed_form.p95:.2f} ms), {report.best_batch_per_second:,.0f}/s in batch, {report.resident_mb:.0f} MB",
+        markup=False,
+    )

@@ -30,7 +30,7 @@ class LayerLoadReport:
     skipped: Mapping[str, str]
 
 
-@keras.saving.register_keras_serializable("ml_assets")  # type: ignore[untyped-decorator]
+@keras.saving.register_keras_serializable("ml_assets")
 class MambaModel(keras.Model):  # type: ignore[misc]
     """Mamba forecaster of the next return's direction from a window of features.
 
@@ -54,7 +54,7 @@ class MambaModel(keras.Model):  # type: ignore[misc]
     False
     >>> model.build((None, 60, 25))
     >>> model.built, model.count_params()
-    (True, 3162)
+    (True, 3008)
     """
 
     def __init__(self, config: MambaConfig | None = None, *, seed: int | None = None, **kwargs: Any) -> None:

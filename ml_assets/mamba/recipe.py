@@ -220,7 +220,8 @@ def _draw_rows(
     parent: NDArray[np.int64], recipe: TrainingRecipe, rng: np.random.Generator
 ) -> NDArray[np.int64]:
     """Every `stride`-th training row from a random offset, with its copies, shuffled into full batches."""
-    stride = min(recipe.stride, max(1, len(parent) // recipe.batch_size))
+    originals = int(parent.max()) + 1
+    stride = min(recipe.stride, max(1, originals // recipe.batch_size))
     rows = rng.permutation(np.flatnonzero(parent % stride == rng.integers(stride)))
     batches = -(-len(rows) // recipe.batch_size)
     return np.resize(rows, batches * recipe.batch_size)  # the last batch is filled from the first rows

@@ -13,11 +13,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-import tensorflow as tf
 
 from ml_assets.pinn.ansatz import feature_jet
 from ml_assets.pinn.recipe import Domain
 from ml_assets.pinn.weights import layer_shapes
+from ml_assets.training.backend import tf
 
 __all__ = ["LossTerms", "Points", "compile_loss", "edge_points", "network_jet_tf", "points_from", "residual"]
 

@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import tensorflow as tf
 from scipy.stats import qmc
 
 from ml_assets.pinn.bfgs import self_scaled_bfgs
 from ml_assets.pinn.physics import LossTerms, Points, compile_loss, edge_points, points_from
 from ml_assets.pinn.recipe import Domain, PinnRecipe
 from ml_assets.pinn.weights import PinnWeights, initial_parameters
+from ml_assets.training.backend import tf
 
 __all__ = ["Progress", "ProgressCallback", "collocation", "train_pinn"]
 

@@ -7,13 +7,49 @@ import this one, and they are themselves imported lazily.
 from __future__ import annotations
 
 import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 # Read by TensorFlow's C++ side at import; a value set by the user stands.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 
-import keras
-import tensorflow as tf
+
+
+@contextmanager
+def _quiet_native_code() -> Iterator[None]:
+    """Hold back what native code writes to stderr, which no Python setting reaches; show it if the block fails.
+
+    Where the user asked TensorFlow for more (``TF_CPP_MIN_LOG_LEVEL`` below 3), nothing is held back.
+    """
+    try:
+        stderr = sys.__stderr__.fileno() if sys.__stderr__ is not None else -1
+    except (OSError, ValueError):
+        stderr = -1
+    if stderr < 0 or os.environ["TF_CPP_MIN_LOG_LEVEL"] < "3":
+        yield
+        return
+    with tempfile.TemporaryFile() as held:
+        saved = os.dup(stderr)
+        os.dup2(held.fileno(), stderr)
+        try:
+            yield
+        except BaseException:
+            held.seek(0)
+            os.write(saved, held.read())
+            raise
+        finally:
+            os.dup2(saved, stderr)
+            os.close(saved)
+
+
+with _quiet_native_code():
+    import keras
+    import tensorflow as tf
+
+    tf.config.list_physical_devices()  # the search for devices is what it talks about
 
 __all__ = ["keras", "limit_threads", "tf"]
 

@@ -4,8 +4,8 @@ from datetime import UTC, datetime
 
 import dagster as dg
 
-from ml_assets.gates.prices import accounting, schema, sufficiency
-from ml_assets.prices import PriceHistory, PriceSource, compare_histories
+from ml_assets.gates.prices import accounting_gate, schema_gate, sufficiency_gate
+from ml_assets.prices import PriceFileError, PriceHistory, PriceSource, PriceSourceError, compare_histories
 from ml_assets.storage import ArtifactStore, NotCertified
 from orchestration.gating import Staged, gated_asset
 from orchestration.partitions import SYMBOLS
@@ -32,23 +32,26 @@ def raw_prices(
 ) -> Staged:
     """Load one symbol; compare with the version before, since vendors restate history."""
     symbol = context.partition_key
-    prices = source.load(symbol)
+    try:
+        prices = source.load(symbol)
+    except (PriceFileError, PriceSourceError) as error:
+        raise dg.Failure(f"{symbol} was refused: {error}", allow_retries=False) from error
     restated = _restatement(store, prices)
     context.log.info("%s: %s", symbol, restated)
     today = datetime.now(UTC).date()
     return Staged(
         prices,
         gates={
-            "schema": lambda p: schema(p, today=today),
-            "accounting": accounting,
-            "sufficiency": lambda p: sufficiency(p, minimum_rows=settings.minimum_rows),
+            "schema": lambda p: schema_gate(p, today=today),
+            "accounting": accounting_gate,
+            "sufficiency": lambda p: sufficiency_gate(p, minimum=settings.minimum_rows),
         },
         metadata={
             "rows": len(prices.frame),
             "first_day": str(prices.frame.index[0].date()),
             "last_day": str(prices.frame.index[-1].date()),
             "columns": ", ".join(prices.frame.columns),
-            "cleaning": dg.MetadataValue.json(prices.report.to_dict()),
+            "cleaning": prices.report.summary(),
             "history_against_last_version": restated,
             "last_rows": dg.MetadataValue.md(prices.frame.tail(5).to_markdown()),
         },

@@ -14,7 +14,7 @@ from ml_assets.gates import (
 )
 from ml_assets.gates.skill import every_test_day_scored, figures_recomputed, predictions_reproduced
 from ml_assets.gates.training import learned, training_rows_only, weights_finite_and_complete, weights_reload
-from ml_assets.mamba import MambaConfig, MambaWeights, TrainingRecipe
+from ml_assets.mamba import MambaWeights, TrainingRecipe
 from ml_assets.prices import PriceHistory
 from ml_assets.sequences import SequenceConfig, SequenceSet, build_sequences
 from ml_assets.skill import score
@@ -134,22 +134,26 @@ def mamba_weights(
     settings: dg.ResourceParam[Settings],
 ) -> Staged:
     """Train the model of one symbol."""
-    from ml_assets.mamba.training import train_mamba  # imports TensorFlow: not before it is needed
+    from ml_assets.mamba import train_mamba  # imports TensorFlow: not before it is needed
 
-    config = MambaConfig(n_features=len(augmented.value.feature_names), window=settings.window)
     recipe = TrainingRecipe(epochs=settings.epochs)
-    weights = train_mamba(augmented.value, config, recipe, seed=settings.seed, progress=context.log.debug)
+    weights = train_mamba(augmented.value, recipe=recipe, seed=settings.seed)
     symbol = context.partition_key
     return Staged(
         weights,
         gates={
             "finite_and_complete": weights_finite_and_complete,
-            "reload": lambda w: weights_reload(weights, w, augmented.value),
+            "reload": lambda w: weights_reload(w.to_bytes(), augmented.value),
             "training_rows_only": lambda w: training_rows_only(w, augmented.value),
-            "learned": learned,
+            "learned": lambda w: learned(w, augmented.value),
         },
         inputs=[augmented],
-        metadata=weights.summary(),
+        metadata={
+            "epochs": len(weights.history),
+            "seconds": round(weights.seconds, 2),
+            "parameters": sum(array.size for array in weights.arrays.values()),
+            **{f"validation_{name}": float(figure) for name, figure in weights.validation.items()},
+        },
         alias=f"weights/{slug(symbol)}.weights.h5",
     )
 
@@ -176,7 +180,7 @@ def walk_forward_report(
     weights: Certified[MambaWeights],
 ) -> Staged:
     """Score one symbol's model."""
-    from ml_assets.mamba.prediction import predict_direction
+    from ml_assets.mamba import predict_direction
 
     report = score(sequences.value, predict_direction(weights.value, sequences.value.X("test")))
     name, baseline = report.best_baseline

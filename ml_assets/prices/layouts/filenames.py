@@ -52,10 +52,10 @@ def symbol_of_file(name: str) -> str | None:
 
     Examples
     --------
-    >>> [symbol_of_file(name) for name in ("aapl.us.txt", "aapl_us_d.csv", "HistoricalData_AAPL.csv",
-    "BBY_data.csv")] ['AAPL', 'AAPL', 'AAPL', 'BBY']
-    >>> symbol_of_file("alphavantage__daily_AAPL.csv"), symbol_of_file("d_us_d.csv"),
-    symbol_of_file("prices.csv") ('AAPL', 'D', None)
+    >>> [symbol_of_file(name) for name in ("aapl.us.txt", "aapl_us_d.csv", "BBY_data.csv")]
+    ['AAPL', 'AAPL', 'BBY']
+    >>> symbol_of_file("alphavantage__daily_AAPL.csv"), symbol_of_file("prices.csv")
+    ('AAPL', None)
     """
     stem = re.split(r"[/\\!]", name)[-1]
     while _EXTENSIONS.search(stem):

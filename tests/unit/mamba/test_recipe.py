@@ -137,7 +137,7 @@ def test_drawn_rows_are_training_rows_at_one_offset_in_full_batches(n, every, st
     assert len(rows) > 0
     assert rows.min() >= 0
     assert rows.max() < len(parent)
-    assert len(set(parent[rows] % min(stride, max(1, len(parent) // size)))) == 1
+    assert len(set(parent[rows] % min(stride, max(1, n // size)))) == 1
 
 
 @given(n=st.integers(1, 200), length=st.integers(2, 60), burn=st.integers(0, 59))

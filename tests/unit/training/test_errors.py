@@ -4,7 +4,7 @@ import pytest
 
 from ml_assets.storage import DiskFullError
 from ml_assets.training import RecoveryState, advice, classify, handle_gpu_oom
-from ml_assets.training.backend import tf
+from ml_assets.training.backend import limit_threads, tf
 
 OOM = tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor")
 
@@ -48,6 +48,14 @@ def test_batches_are_halved_down_to_the_smallest(start, sizes):
         state = smaller
     assert seen == sizes
     assert state.attempts == len(sizes)
+
+
+def test_threads_are_limited_only_before_tensorflow_starts():
+    with pytest.raises(ValueError, match="give 1 or more"):
+        limit_threads(0)
+    tf.constant(1.0) + 1.0
+    with pytest.raises(RuntimeError, match=r"before the\s+first model is built"):
+        limit_threads(7)
 
 
 def test_other_errors_are_no_reason_to_shrink():

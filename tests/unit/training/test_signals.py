@@ -8,8 +8,10 @@ import time
 
 import pytest
 
-from ml_assets.training import TrainingError, safe_training
-from ml_assets.training.backend import tf
+from ml_assets.training import TrainingError, TrainingErrorHandler, safe_training
+from ml_assets.training.backend import keras, tf
+from ml_assets.training.signals import StopRequest, deliver, stop_on_signal
+from tests.unit.training.nets import data, net
 
 PROGRAM = """
 import sys, time
@@ -17,25 +19,22 @@ from ml_assets.training import TrainingErrorHandler
 from ml_assets.training.backend import keras
 from tests.unit.training.nets import data, net
 
-folder, epochs, pause = sys.argv[1], int(sys.argv[2]), float(sys.argv[3])
-
 class Slow(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch, logs=None):
         print("epoch", epoch, flush=True)
     def on_train_batch_end(self, batch, logs=None):
-        time.sleep(pause)
+        time.sleep(0.1)
 
 try:
-    handler = TrainingErrorHandler(checkpoint_dir=folder)
-    result = handler.train_with_recovery(net(), *data(), epochs=epochs, verbose=0, callbacks=[Slow()])
-    print("resumed", result["resumed_from_epoch"], "completed", result["epochs_completed"], result["success"])
+    handler = TrainingErrorHandler(checkpoint_dir=sys.argv[1])
+    handler.train_with_recovery(net(), *data(), epochs=1000, verbose=0, callbacks=[Slow()])
 finally:
     print("cleaned up", flush=True)
 """
 
 
-def start(folder, epochs, pause):
-    command = [sys.executable, "-c", PROGRAM, str(folder), str(epochs), str(pause)]
+def start(folder):
+    command = [sys.executable, "-c", PROGRAM, str(folder)]
     return subprocess.Popen(
         command,
         stdout=subprocess.PIPE,
@@ -48,7 +47,7 @@ def start(folder, epochs, pause):
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGTERM to catch")
 @pytest.mark.parametrize(("signum", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, -signal.SIGINT)])
 def test_a_signal_saves_and_exits_and_the_next_run_resumes(tmp_path, signum, status):
-    process = start(tmp_path, 1000, 0.1)
+    process = start(tmp_path)
     for line in process.stdout:
         if line.strip() == "epoch 2":
             break
@@ -60,8 +59,9 @@ def test_a_signal_saves_and_exits_and_the_next_run_resumes(tmp_path, signum, sta
     assert "cleaned up" in out, "finally blocks run, so locks are given back"
     assert f"{signum.name} at epoch 3: checkpoint saved to" in err
     assert "run again to resume" in err
-    done, err = start(tmp_path, 4, 0.0).communicate(timeout=120)
-    assert "resumed 2 completed 4 True" in done, err
+    handler = TrainingErrorHandler(checkpoint_dir=tmp_path)
+    result = handler.train_with_recovery(net(), *data(), epochs=4, verbose=0)
+    assert (result["resumed_from_epoch"], result["epochs_completed"], result["success"]) == (2, 4, True)
     assert list(tmp_path.rglob("*.npz")) == []
 
 
@@ -94,3 +94,40 @@ def test_safe_training_ends_a_block_on_sigterm_like_an_exception():
     assert exit_info.value.code == 143
     assert cleaned == [True]
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
+def test_without_a_checkpoint_folder_it_says_that_nothing_is_saved():
+    """A handler of the program's own is called once the training has stopped, and may return."""
+    seen = []
+
+    class Interrupt(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            os.kill(os.getpid(), signal.SIGINT)
+
+    before = signal.signal(signal.SIGINT, lambda signum, frame: seen.append(signum))
+    try:
+        result = TrainingErrorHandler().train_with_recovery(
+            net(), *data(), epochs=3, verbose=0, callbacks=[Interrupt()], batch_size=64
+        )
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert seen == [signal.SIGINT]
+    assert (result["success"], result["stopped_early"], result["epochs_completed"]) == (False, True, 0)
+    assert "give checkpoint_dir" in result["stop_reason"]
+
+
+def test_a_second_signal_acts_at_once():
+    def nested():
+        with stop_on_signal():
+            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        nested()
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_sigterm_without_a_handler_becomes_an_orderly_exit():
+    deliver(StopRequest())
+    with pytest.raises(SystemExit, match="143"):
+        deliver(StopRequest(signal.SIGTERM))
