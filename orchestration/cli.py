@@ -62,7 +62,7 @@ def _ui(settings: Settings) -> int:
     prepare_home(settings)
     command = [sys.executable, "-m", "dagster", "dev"]
     where = ["-w", str(_WORKSPACE)] if _WORKSPACE.exists() else ["-m", "orchestration.definitions"]
-    os.execv(sys.executable, [*command, *where])  # noqa: S606  replaces this process: Ctrl-C reaches Dagster
+    os.execv(sys.executable, [*command, *where])
 
 
 if __name__ == "__main__":

@@ -6,7 +6,14 @@ import logging
 
 import dagster as dg
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+)
 
 from ml_assets.prices import PriceSource
 from orchestration.definitions import build_defs
@@ -42,7 +49,9 @@ def run_all(settings: Settings, *, every_symbol: bool) -> int:
     if not symbols:
         console.print(f"no symbol in prices={settings.prices!r}; {_problems_text(source)}", markup=False)
         return 2
-    console.print(f"{len(symbols)} symbols from prices={settings.prices!r}, artifacts in {settings.store_url}")
+    console.print(
+        f"{len(symbols)} symbols from prices={settings.prices!r}, artifacts in {settings.store_url}"
+    )
     with open_instance(settings) as instance:
         register_symbols(instance, symbols)
         with training_options(["options"]) as wait_for_options:
@@ -63,14 +72,22 @@ def _run_symbols(
     console: Console, defs: dg.Definitions, instance: dg.DagsterInstance, symbols: list[str]
 ) -> dict[str, RunOutcome]:
     outcomes: dict[str, RunOutcome] = {}
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
     with Progress(*columns, console=console) as progress:
         task = progress.add_task("symbols", total=len(symbols))
         for symbol in symbols:
             progress.update(task, description=f"symbols: {symbol}")
             outcome = outcomes[symbol] = run_job(defs, instance, "symbol_pipeline", partition=symbol)
             state = "passed" if outcome.success else f"stopped: {outcome.reason}"
-            progress.console.print(f"{symbol}: {outcome.gates_passed} gates passed, {outcome.seconds:.0f} s, {state}")
+            progress.console.print(
+                f"{symbol}: {outcome.gates_passed} gates passed, {outcome.seconds:.0f} s, {state}"
+            )
             progress.advance(task)
     return outcomes
 

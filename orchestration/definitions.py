@@ -31,7 +31,9 @@ OPTION_ASSETS = [pinn_weights, latency_benchmark]
 FLEET_ASSETS = [promotion, release]
 
 
-def build_defs(overrides: Mapping[str, Any] | None = None, settings: Settings | None = None) -> dg.Definitions:
+def build_defs(
+    overrides: Mapping[str, Any] | None = None, settings: Settings | None = None
+) -> dg.Definitions:
     """Assemble the project.
 
     Parameters

@@ -150,7 +150,9 @@ def gated_asset(
     return decorate
 
 
-def collect_gates(assets: Iterable[dg.AssetsDefinition | dg.AssetChecksDefinition]) -> dict[str, frozenset[str]]:
+def collect_gates(
+    assets: Iterable[dg.AssetsDefinition | dg.AssetChecksDefinition],
+) -> dict[str, frozenset[str]]:
     """List the gates of each asset, derived from the definitions: no second list to keep."""
     found: dict[str, set[str]] = {}
     for definition in assets:
@@ -253,7 +255,11 @@ def _certificate(
 def _check_result(
     asset: str, result: GateResult, certificate: Certificate, quarantine: str | None = None
 ) -> dg.AssetCheckResult:
-    metadata: dict[str, Any] = {SHA256: certificate.sha256, "found": result.message, "checked": result.checked}
+    metadata: dict[str, Any] = {
+        SHA256: certificate.sha256,
+        "found": result.message,
+        "checked": result.checked,
+    }
     if quarantine is not None:
         metadata["quarantine"] = quarantine
     return dg.AssetCheckResult(
@@ -280,5 +286,3 @@ def _single_partition(context: dg.AssetExecutionContext) -> str | None:
 
 def _label(asset: str, partition: str | None) -> str:
     return asset if partition is None else f"{asset}/{partition}"
-
-

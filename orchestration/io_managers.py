@@ -130,13 +130,20 @@ class GatedIOManager(dg.IOManager):
             reason = f"its certificate lacks the gates {sorted(missing)}"
             raise _refused(asset, partition, version.sha256, reason)
         context.log.info(
-            "read %s version %s, gates passed: %s", _name(context, partition), version.sha256[:12], ", ".join(gates)
+            "read %s version %s, gates passed: %s",
+            _name(context, partition),
+            version.sha256[:12],
+            ", ".join(gates),
         )
         if refused := newest_refusal(context.instance, context.asset_key, gates, partition, version):
-            context.log.warning("%s: a newer %s; this run reads the version before", _name(context, partition), refused)
+            context.log.warning(
+                "%s: a newer %s; this run reads the version before", _name(context, partition), refused
+            )
         return Certified(self._decode(certificate.kind, data), certificate)
 
-    def _wait_for_first_version(self, context: dg.InputContext, gates: list[str], partition: str | None) -> None:
+    def _wait_for_first_version(
+        self, context: dg.InputContext, gates: list[str], partition: str | None
+    ) -> None:
         """Before anything is published, a live run may be about to: then wait rather than refuse."""
         nothing = Version(sha256="", storage_id=-1, run_id="")
         for gate in gates:

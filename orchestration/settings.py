@@ -32,12 +32,19 @@ class Settings(BaseSettings):
     )
 
     home: Path = Field(Path("var"), description="Folder of the Dagster instance and the default store.")
-    store: str | None = Field(None, description="Folder or URL (s3://...) of the artifacts; home/store if unset.")
+    store: str | None = Field(
+        None, description="Folder or URL (s3://...) of the artifacts; home/store if unset."
+    )
     prices: str = Field("default", description="'default', a folder of price files, or 'yfinance:AAPL,MSFT'.")
     symbols: str | None = Field(None, description="Comma-separated symbols; all of the source if unset.")
-    layout_hints: tuple[LayoutHint, ...] = Field((), description="Corrections of wrong guesses about price files.")
+    layout_hints: tuple[LayoutHint, ...] = Field(
+        (), description="Corrections of wrong guesses about price files."
+    )
 
     minimum_rows: int = Field(1000, ge=250, description="A symbol with fewer usable days is refused.")
+    accepted_moves: tuple[str, ...] = Field(
+        (), description="Real moves above threefold in a day, as 'SYMBOL 2020-03-09', that the scale gate accepts."
+    )
     window: int = Field(60, ge=2, description="Days in one input window.")
     horizon: int = Field(1, ge=1, description="Days ahead that the label looks.")
     split: float = Field(0.8, gt=0, lt=1, description="Share of the development rows used for training.")
@@ -52,10 +59,14 @@ class Settings(BaseSettings):
     pinn_adam_steps: int = Field(600, ge=1, description="First phase of the option network's training.")
     pinn_bfgs_iterations: int = Field(6000, ge=0, description="Second phase: self-scaled BFGS.")
 
-    quarantine_accuracy: float = Field(0.60, gt=0.5, le=1, description="Above it on real daily prices: quarantine.")
+    quarantine_accuracy: float = Field(
+        0.60, gt=0.5, le=1, description="Above it on real daily prices: quarantine."
+    )
     false_discovery_rate: float = Field(0.05, gt=0, lt=1, description="Benjamini-Hochberg q over the fleet.")
 
-    verdict_wait_seconds: float = Field(5.0, gt=0, description="Pause before asking again for a running gate.")
+    verdict_wait_seconds: float = Field(
+        5.0, gt=0, description="Pause before asking again for a running gate."
+    )
     verdict_wait_tries: int = Field(120, ge=0, description="How often to ask before the read is refused.")
     keep_versions: int = Field(5, ge=1, description="Certified versions kept per asset and symbol.")
 
@@ -94,6 +105,11 @@ class Settings(BaseSettings):
                 f"Available: {', '.join(available[:30])}{' ...' if len(available) > 30 else ''}"
             )
         return wanted
+
+    def accepted_days(self, symbol: str) -> list[str]:
+        """Dates (ISO) on which a symbol's extreme move is known to be real."""
+        pairs = (entry.rsplit(" ", 1) for entry in self.accepted_moves)
+        return [pair[1] for pair in pairs if len(pair) == 2 and pair[0].strip() == symbol]
 
     @classmethod
     def settings_customise_sources(

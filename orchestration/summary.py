@@ -46,7 +46,9 @@ def print_summary(
     console.print(table)
     for outcome in others:
         state = "ok" if outcome.success else f"FAILED: {outcome.reason}"
-        console.print(f"{outcome.job}: gates {_gates(outcome)}, {outcome.seconds:.0f} s, {state}", markup=False)
+        console.print(
+            f"{outcome.job}: gates {_gates(outcome)}, {outcome.seconds:.0f} s, {state}", markup=False
+        )
     _print_latency(console, store)
     if problems:
         console.print(f"\nThe price source refused {len(problems)}:", markup=False)
@@ -69,7 +71,9 @@ def _gates(outcome: RunOutcome) -> str:
     return f"{outcome.gates_passed}/{total} passed"
 
 
-def _figures(symbol: str, outcome: RunOutcome, promotion: Promotion | None) -> tuple[str, str, str, str, str, str]:
+def _figures(
+    symbol: str, outcome: RunOutcome, promotion: Promotion | None
+) -> tuple[str, str, str, str, str, str]:
     found = next((v for v in promotion.verdicts if v.symbol == symbol), None) if promotion else None
     if not outcome.success:
         return "-", "-", "-", "-", "STOPPED", outcome.reason or ""

@@ -16,7 +16,7 @@ import dagster as dg
 from orchestration import _dagster_private as private
 from orchestration.gating import SHA256
 
-__all__ = ["State", "Verdict", "newest_refusal", "version_of", "verdict"]
+__all__ = ["State", "Verdict", "newest_refusal", "verdict", "version_of"]
 
 
 class State(enum.Enum):
@@ -45,9 +45,7 @@ class Version:
     run_id: str
 
 
-def version_of(
-    instance: dg.DagsterInstance, asset: dg.AssetKey, partition: str | None
-) -> Version | str:
+def version_of(instance: dg.DagsterInstance, asset: dg.AssetKey, partition: str | None) -> Version | str:
     """Find the newest materialization, or say why there is none to read."""
     records = instance.fetch_materializations(
         dg.AssetRecordsFilter(asset_key=asset, asset_partitions=None if partition is None else [partition]),
@@ -90,7 +88,11 @@ def verdict(
 
 
 def newest_refusal(
-    instance: dg.DagsterInstance, asset: dg.AssetKey, gates: Sequence[str], partition: str | None, version: Version
+    instance: dg.DagsterInstance,
+    asset: dg.AssetKey,
+    gates: Sequence[str],
+    partition: str | None,
+    version: Version,
 ) -> str | None:
     """Describe a candidate refused after ``version`` was published, if there is one."""
     for gate in gates:
@@ -105,14 +107,19 @@ def newest_refusal(
 
 
 def _judge(
-    gate: str, record: private.AssetCheckExecutionRecord, evaluation: dg.AssetCheckEvaluation, version: Version
+    gate: str,
+    record: private.AssetCheckExecutionRecord,
+    evaluation: dg.AssetCheckEvaluation,
+    version: Version,
 ) -> Verdict:
     run = "a report by hand" if private.is_runless(record) else f"run {record.run_id[:8]}"
     if not evaluation.passed:
         return Verdict(gate, State.CLOSED, f"FAILED in {run}: {evaluation.description or 'no reason given'}")
     target = evaluation.target_materialization_data
     if target is None or target.storage_id != version.storage_id:
-        return Verdict(gate, State.CLOSED, f"passed another materialization of these bytes in {run}, not the newest")
+        return Verdict(
+            gate, State.CLOSED, f"passed another materialization of these bytes in {run}, not the newest"
+        )
     return Verdict(gate, State.PASSED, f"passed in {run}")
 
 

@@ -12,7 +12,13 @@ from ml_assets.prices import PriceHistory
 from ml_assets.sequences import SequenceSet
 from ml_assets.skill import Promotion, WalkForwardReport
 
-__all__ = ["every_symbol_judged", "every_test_day_scored", "figures_recomputed", "predictions_reproduced", "rule_applied"]
+__all__ = [
+    "every_symbol_judged",
+    "every_test_day_scored",
+    "figures_recomputed",
+    "predictions_reproduced",
+    "rule_applied",
+]
 
 
 def every_test_day_scored(sequences: SequenceSet, report: WalkForwardReport) -> GateResult:
@@ -38,11 +44,16 @@ def figures_recomputed(prices: PriceHistory, report: WalkForwardReport) -> GateR
     for date, probability, realized in zip(report.dates, report.probability, report.realized, strict=True):
         position = days.get(date)
         if position is None or position + report.horizon >= len(close):
-            return GateResult(name, False, f"{report.symbol} {date}: no price {report.horizon} days later", hits)
+            return GateResult(
+                name, False, f"{report.symbol} {date}: no price {report.horizon} days later", hits
+            )
         now, later = float(close.iloc[position]), float(close.iloc[position + report.horizon])
         if not np.isclose(later / now - 1, realized, rtol=1e-9, atol=1e-12):
             return GateResult(
-                name, False, f"{report.symbol} {date}: reported return {realized!r}, prices say {later / now - 1!r}", hits
+                name,
+                False,
+                f"{report.symbol} {date}: reported return {realized!r}, prices say {later / now - 1!r}",
+                hits,
             )
         hits += (probability > 0.5) == (later > now)
     accuracy = hits / max(1, len(report.dates))
@@ -60,7 +71,9 @@ def predictions_reproduced(
     name = "predictions_reproduced"
     again = predict(sequences.X("test"))[:: sequences.horizon]
     if again.shape != (report.days,):
-        return GateResult(name, False, f"{report.symbol}: {again.size} predictions, {report.days} reported", again.size)
+        return GateResult(
+            name, False, f"{report.symbol}: {again.size} predictions, {report.days} reported", again.size
+        )
     different = np.flatnonzero(again != np.asarray(report.probability))
     if different.size == 0:
         return GateResult(name, True, f"{report.days} predictions reproduced exactly", report.days)
@@ -80,7 +93,9 @@ def every_symbol_judged(symbols: Sequence[str], promotion: Promotion) -> GateRes
     judged = [v.symbol for v in promotion.verdicts]
     missing, extra = sorted(set(symbols) - set(judged)), sorted(set(judged) - set(symbols))
     unexplained = [v.symbol for v in promotion.verdicts if not v.reason]
-    passed = not missing and not extra and not unexplained and len(judged) == len(set(judged)) and bool(judged)
+    passed = (
+        not missing and not extra and not unexplained and len(judged) == len(set(judged)) and bool(judged)
+    )
     message = f"{len(judged)} verdicts for {len(symbols)} attempted symbols"
     if not passed:
         message += f"; missing {missing}, unknown {extra}, without a reason {unexplained}"

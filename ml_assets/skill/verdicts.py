@@ -99,7 +99,9 @@ def _judge(
     symbol: str, report: WalkForwardReport | str, p: float, adjusted: float, rule: PromotionRule
 ) -> SymbolVerdict:
     if isinstance(report, str):
-        return SymbolVerdict(symbol, REJECT, f"no certified report: {report}", 0, None, None, None, p, adjusted)
+        return SymbolVerdict(
+            symbol, REJECT, f"no certified report: {report}", 0, None, None, None, p, adjusted
+        )
     name, baseline = report.best_baseline
     verdict, reason = _reason(report, name, baseline, adjusted, rule)
     return SymbolVerdict(symbol, verdict, reason, report.days, report.accuracy, name, baseline, p, adjusted)
@@ -125,4 +127,6 @@ def _reason(
         why.append(f"adjusted p {adjusted:.2f} > {rule.false_discovery_rate:.2f}")
     if not better:
         why.append(f"{report.accuracy - baseline:+.1%} against {name}, {rule.margin:+.0%} needed")
-    return (RETRAIN if report.p_value < rule.retrain_p and not short else REJECT), "no skill shown: " + "; ".join(why)
+    return (
+        RETRAIN if report.p_value < rule.retrain_p and not short else REJECT
+    ), "no skill shown: " + "; ".join(why)

@@ -20,7 +20,7 @@ os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 
 @contextmanager
 def _quiet_native_code() -> Iterator[None]:
-    """Hold back what native code writes to stderr, which no Python setting reaches; show it if the block fails.
+    """Hold back what native code writes to stderr, out of Python's reach; show it if the block fails.
 
     Where the user asked TensorFlow for more (``TF_CPP_MIN_LOG_LEVEL`` below 3), nothing is held back.
     """

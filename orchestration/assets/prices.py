@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import dagster as dg
 
-from ml_assets.gates.prices import accounting_gate, schema_gate, sufficiency_gate
+from ml_assets.gates.prices import accounting_gate, scale_gate, schema_gate, sufficiency_gate
 from ml_assets.prices import PriceFileError, PriceHistory, PriceSource, PriceSourceError, compare_histories
 from ml_assets.storage import ArtifactStore, NotCertified
 from orchestration.gating import Staged, gated_asset
@@ -21,6 +21,7 @@ __all__ = ["raw_prices"]
     gates={
         "schema": "Finite positive prices, strictly increasing dates, none in the future.",
         "accounting": "Every row read was kept or dropped for a stated reason.",
+        "scale": "No change of unit on the way: a split not applied, pence for pounds.",
         "sufficiency": "Enough days to train and to keep a sealed test span.",
     },
 )
@@ -44,6 +45,7 @@ def raw_prices(
         gates={
             "schema": lambda p: schema_gate(p, today=today),
             "accounting": accounting_gate,
+            "scale": lambda p: scale_gate(p, accepted=settings.accepted_days(symbol)),
             "sufficiency": lambda p: sufficiency_gate(p, minimum=settings.minimum_rows),
         },
         metadata={

@@ -30,7 +30,9 @@ def promotion(
 ) -> Staged:
     """Judge the fleet."""
     if not reports:
-        raise dg.Failure("no symbol has been attempted yet; materialize walk_forward_report first", allow_retries=False)
+        raise dg.Failure(
+            "no symbol has been attempted yet; materialize walk_forward_report first", allow_retries=False
+        )
     judged = {s: r.reason if isinstance(r, Refusal) else r.value for s, r in reports.items()}
     rule = PromotionRule(
         false_discovery_rate=settings.false_discovery_rate, quarantine_accuracy=settings.quarantine_accuracy
@@ -82,7 +84,7 @@ def release(
             "released": [f"{v.asset} {v.partition or ''} {v.sha256[:12]}".strip() for v in manifest.versions],
             "withheld": manifest.withheld,
         },
-        alias="release/release.json",
+        alias="manifest/release.json",
     )
 
 

@@ -22,7 +22,6 @@ import pytest
 from ml_assets.storage import ArtifactStore
 from tests.integration import toys
 
-
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
@@ -106,7 +105,9 @@ def failed_partition_then_reader_alone(lab: Lab, f: str) -> bool:
 
 def reexecute_only_the_reader(lab: Lab, f: str) -> bool:
     lab.flag("bad_source")
-    job = dg.reconstructable({"plain": toys.plain_pair, "gated": toys.gated_pair, "rogue": toys.rogue_pair}[f])
+    job = dg.reconstructable(
+        {"plain": toys.plain_pair, "gated": toys.gated_pair, "rogue": toys.rogue_pair}[f]
+    )
     first = dg.execute_job(job, lab.instance, raise_on_error=False, run_config=QUIET)
     assert not first.success
     assert lab.materialized(f"{f}_one") == 0

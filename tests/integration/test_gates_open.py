@@ -90,7 +90,10 @@ def test_bare_value_is_not_stored(lab: Lab) -> None:
 
     defs = toys.build()
     result = dg.materialize(
-        [ungated], instance=lab.instance, resources={"io_manager": defs.resources["io_manager"]}, raise_on_error=False
+        [ungated],
+        instance=lab.instance,
+        resources={"io_manager": defs.resources["io_manager"]},
+        raise_on_error=False,
     )  # type: ignore[index]
     assert not result.success
     assert lab.materialized("ungated") == 0

@@ -179,7 +179,11 @@ OURS = [gated_source, gated_parts, *_readers("gated"), rogue_source, rogue_parts
 def build(jobs: Any = ()) -> dg.Definitions:
     store = ArtifactStore(_root() / "store")
     io_manager = GatedIOManager(
-        store, collect_gates(OURS), wait_seconds=0.2, wait_tries=50, decode=lambda kind, data: Toy.from_bytes(data)
+        store,
+        collect_gates(OURS),
+        wait_seconds=0.2,
+        wait_tries=50,
+        decode=lambda kind, data: Toy.from_bytes(data),
     )
     files = dg.FilesystemIOManager(base_dir=str(_root() / "files"))
     return dg.Definitions(
@@ -190,7 +194,9 @@ def build(jobs: Any = ()) -> dg.Definitions:
         jobs=[
             *jobs,
             *(
-                dg.define_asset_job(f"{family}_pair", dg.AssetSelection.assets(f"{family}_source", f"{family}_one"))
+                dg.define_asset_job(
+                    f"{family}_pair", dg.AssetSelection.assets(f"{family}_source", f"{family}_one")
+                )
                 for family in ("plain", "gated", "rogue")
             ),
         ],
@@ -220,7 +226,9 @@ def rogue_pair() -> dg.JobDefinition:
 
 def main(asset: str) -> None:
     """Materialize one asset on the instance of ``$DAGSTER_HOME``, as another process would."""
-    job = build(jobs=[dg.define_asset_job("chosen", dg.AssetSelection.assets(asset))]).resolve_job_def("chosen")
+    job = build(jobs=[dg.define_asset_job("chosen", dg.AssetSelection.assets(asset))]).resolve_job_def(
+        "chosen"
+    )
     with dg.DagsterInstance.get() as instance:
         job.execute_in_process(instance=instance, raise_on_error=False)
 

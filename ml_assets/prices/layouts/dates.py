@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -14,6 +15,8 @@ from ml_assets.prices.errors import PriceFileError
 from ml_assets.prices.layouts.hint import LayoutHint
 
 __all__ = ["DateColumn", "is_date_like", "parse_dates"]
+
+_LOG = logging.getLogger(__name__)
 
 Days = npt.NDArray[np.datetime64]
 
@@ -113,6 +116,13 @@ def _texts(texts: pd.Series, hint: LayoutHint) -> DateColumn:
     whole = texts.str.fullmatch(r"-?\d+(?:\.0*)?")
     if whole.mean() > 0.5 and not texts[whole].str.fullmatch(_COMPACT).all():
         return _integers(pd.to_numeric(texts, errors="coerce").to_numpy(np.float64, na_value=np.nan), hint)
+    if texts.str.fullmatch(r"\d{4}-\d\d-\d\d").all():
+        try:  # by far the most frequent case, and the fast one
+            iso: Days = texts.to_numpy(dtype="U10").astype("datetime64[ns]")
+        except ValueError:
+            _LOG.debug("a date like 2016-13-45 is left to the slow way, which names it")
+        else:
+            return DateColumn(iso, "dates read as year-month-day")
     days = np.full(len(texts), np.datetime64("NaT", "ns"))
     notes = []
     for pattern, note in ((_ISO, "year-month-day"), (_COMPACT, "yyyymmdd")):
