@@ -60,7 +60,8 @@ def _ui(settings: Settings) -> int:
     from orchestration.instance import prepare_home
 
     prepare_home(settings)
-    command = [sys.executable, "-m", "dagster", "dev"]
+    # Dagster advises its newer `dg dev`, which needs a project layout of its own.
+    command = [sys.executable, "-W", "ignore:Function `dev_command`", "-m", "dagster", "dev"]
     where = ["-w", str(_WORKSPACE)] if _WORKSPACE.exists() else ["-m", "orchestration.definitions"]
     os.execv(sys.executable, [*command, *where])
 

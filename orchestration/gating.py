@@ -103,7 +103,7 @@ def verified(asset: str, *, keep_refusals: bool = False) -> dg.AssetIn:
     """
     metadata = {REFUSALS: KEEP} if keep_refusals else None
     # The annotation Certified[T] is for readers and mypy; Dagster's own type system cannot express it.
-    return dg.AssetIn(key=dg.AssetKey(asset), metadata=metadata, dagster_type=dg.Any)  # type: ignore[arg-type]
+    return dg.AssetIn(key=dg.AssetKey(asset), metadata=metadata, dagster_type=dg.Any)
 
 
 def gated_asset(
@@ -120,32 +120,32 @@ def gated_asset(
         hide another's failure.
     **options
         As of :func:`dagster.asset`.
+
+    Notes
+    -----
+    The function asks for ``context``, ``store`` and other resources by naming them among its parameters.
     """
     if not gates:
         raise ValueError("a gated asset needs at least one gate")
 
     def decorate(function: Callable[..., Staged]) -> dg.AssetsDefinition:
         name = function.__name__
-
         parameters = inspect.signature(function).parameters
 
         @functools.wraps(function)
         def compute(
             context: dg.AssetExecutionContext, store: ArtifactStore, **inputs: Any
         ) -> Iterator[dg.Output[Candidate] | dg.AssetCheckResult]:
-            own = {"store": store} if "store" in parameters else {}
-            staged = function(context, **inputs, **own)
+            given = {"context": context, "store": store, **inputs}
+            staged = function(**{key: value for key, value in given.items() if key in parameters})
             yield from _audit(context, store, name, frozenset(gates), staged)
 
         _show_parameters(compute, parameters)
-
         specs = [_check_spec(name, gate, text, partitions_def) for gate, text in gates.items()]
-        return dg.asset(
-            partitions_def=partitions_def,
-            check_specs=specs,
-            dagster_type=dg.Any,  # type: ignore[arg-type]
-            **options,
+        definition: dg.AssetsDefinition = dg.asset(
+            partitions_def=partitions_def, check_specs=specs, dagster_type=dg.Any, **options
         )(compute)
+        return definition
 
     return decorate
 
@@ -174,11 +174,11 @@ def _check_spec(
 
 
 def _show_parameters(compute: Callable[..., Any], parameters: Mapping[str, inspect.Parameter]) -> None:
-    """Let Dagster, which learns inputs and resources from the signature, see the function's own and the store."""
-    store = inspect.Parameter(
-        "store", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=dg.ResourceParam[ArtifactStore]
-    )
-    shown = {"context": parameters["context"], **parameters, "store": store}
+    """Let Dagster, which learns from the signature, see the function's parameters, context and store."""
+    kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+    context = inspect.Parameter("context", kind, annotation=dg.AssetExecutionContext)
+    store = inspect.Parameter("store", kind, annotation=dg.ResourceParam[ArtifactStore])
+    shown = {"context": context, **parameters, "store": store}
     compute.__signature__ = inspect.Signature(list(shown.values()))  # type: ignore[attr-defined]
     compute.__annotations__ = {name: parameter.annotation for name, parameter in shown.items()}
 
@@ -268,7 +268,7 @@ def _check_result(
         passed=result.passed,
         severity=dg.AssetCheckSeverity.ERROR,
         description=result.message,
-        metadata={**metadata, **result.figures},
+        metadata={**result.figures, **metadata},  # no figure may pose as the hash
     )
 
 
@@ -281,7 +281,8 @@ def _single_partition(context: dg.AssetExecutionContext) -> str | None:
                 allow_retries=False,
             )
         return None
-    return context.partition_key
+    key: str = context.partition_key
+    return key
 
 
 def _label(asset: str, partition: str | None) -> str:

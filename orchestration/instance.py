@@ -14,6 +14,8 @@ _CONFIG = """\
 # Written once by gated-mamba; yours to edit.
 telemetry:
   enabled: false
+nux:
+  enabled: false
 concurrency:
   runs:
     max_concurrent_runs: 2

@@ -56,8 +56,8 @@ class GatedIOManager(dg.IOManager):
         """Publish a candidate; a bare value, which no gate has seen, is refused."""
         if not isinstance(obj, Candidate):
             raise dg.Failure(
-                f"{context.asset_key.to_user_string()} returned {type(obj).__name__}, which no gate has seen; "
-                "make the asset with gated_asset and return Staged(...)",
+                f"{context.asset_key.to_user_string()} returned {type(obj).__name__}, which no gate has "
+                "seen; make the asset with gated_asset and return Staged(...)",
                 allow_retries=False,
             )
         certificate = self._store.publish(obj.data, obj.certificate, alias=obj.alias)

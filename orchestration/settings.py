@@ -43,7 +43,8 @@ class Settings(BaseSettings):
 
     minimum_rows: int = Field(1000, ge=250, description="A symbol with fewer usable days is refused.")
     accepted_moves: tuple[str, ...] = Field(
-        (), description="Real moves above threefold in a day, as 'SYMBOL 2020-03-09', that the scale gate accepts."
+        (),
+        description="Real moves above threefold in a day, as 'SYMBOL 2020-03-09', that the scale gate accepts.",
     )
     window: int = Field(60, ge=2, description="Days in one input window.")
     horizon: int = Field(1, ge=1, description="Days ahead that the label looks.")
@@ -117,8 +118,8 @@ class Settings(BaseSettings):
         settings_cls: type[BaseSettings],
         init_settings: PydanticBaseSettingsSource,
         env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003  pydantic gives it by name
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Order the sources: arguments, environment, file."""
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)

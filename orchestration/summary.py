@@ -97,7 +97,8 @@ def _print_latency(console: Console, store: ArtifactStore) -> None:
         return
     report = LatencyReport.from_bytes(data)
     console.print(
-        f"option quotes with Greeks: p95 {report.single.p95:.2f} ms, cached {report.cached.p95:.3f} ms (closed form "
-        f"{report.closed_form.p95:.2f} ms), {report.best_batch_per_second:,.0f}/s in batch, {report.resident_mb:.0f} MB",
+        f"option quotes with Greeks: p95 {report.single.p95:.2f} ms, cached {report.cached.p95:.3f} ms "
+        f"(closed form {report.closed_form.p95:.2f} ms), {report.best_batch_per_second:,.0f}/s in batch, "
+        f"{report.resident_mb:.0f} MB",
         markup=False,
     )

@@ -102,7 +102,8 @@ def newest_refusal(
                 continue
             if _sha256_of(evaluation) == version.sha256 or evaluation.passed:
                 break
-            return f"candidate {_sha256_of(evaluation)[:12]} was refused by gate {gate}: {evaluation.description}"
+            candidate = _sha256_of(evaluation)[:12]
+            return f"candidate {candidate} was refused by gate {gate}: {evaluation.description}"
     return None
 
 

@@ -1,0 +1,3 @@
+"""Pictures and tables from the results of a run."""
+
+__all__: list[str] = []

@@ -22,7 +22,7 @@ def persistence_forecast(last_returns: Floats) -> Bools:
 
 
 def ar1_forecast(train_last: Floats, train_next: Floats, last_returns: Floats) -> Bools:
-    """Forecast with a straight line from the last return to the next, fitted on training days by least squares.
+    """Forecast by a straight line from the last return to the next, fitted on training days.
 
     Parameters
     ----------
@@ -34,4 +34,4 @@ def ar1_forecast(train_last: Floats, train_next: Floats, last_returns: Floats) -
     centered = train_last - train_last.mean()
     spread = float(centered @ centered)
     slope = float(centered @ train_next) / spread if spread > 0 else 0.0
-    return train_next.mean() + slope * (last_returns - train_last.mean()) > 0
+    return np.asarray(train_next.mean() + slope * (last_returns - train_last.mean()) > 0, dtype=bool)

@@ -112,8 +112,8 @@ def _reason(
 ) -> tuple[str, str]:
     if report.accuracy > rule.quarantine_accuracy:
         return QUARANTINE, (
-            f"accuracy {report.accuracy:.1%} is above {rule.quarantine_accuracy:.0%}: on daily prices that is how "
-            "leaks look; inspect before use"
+            f"accuracy {report.accuracy:.1%} is above {rule.quarantine_accuracy:.0%}: on daily prices "
+            "that is how leaks look; inspect before use"
         )
     short = report.days < rule.minimum_days
     significant = adjusted <= rule.false_discovery_rate

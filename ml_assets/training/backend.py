@@ -17,7 +17,6 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 
 
-
 @contextmanager
 def _quiet_native_code() -> Iterator[None]:
     """Hold back what native code writes to stderr, out of Python's reach; show it if the block fails.

@@ -60,7 +60,6 @@ def pinn_weights(context: dg.AssetExecutionContext, settings: dg.ResourceParam[S
     },
 )
 def latency_benchmark(
-    context: dg.AssetExecutionContext,
     weights: Certified[PinnWeights],
     store: dg.ResourceParam[ArtifactStore],
 ) -> Staged:
@@ -106,5 +105,6 @@ def _measured_version(report: LatencyReport, read: str) -> GateResult:
 def _log_progress(context: dg.AssetExecutionContext, progress: "Progress") -> None:
     if progress.step % 500 == 0 or progress.step == progress.total:
         context.log.info(
-            f"{progress.phase} {progress.step}/{progress.total}, loss {progress.loss:.2e}, {progress.seconds:.0f} s"
+            f"{progress.phase} {progress.step}/{progress.total}, loss {progress.loss:.2e}, "
+            f"{progress.seconds:.0f} s"
         )

@@ -24,7 +24,6 @@ __all__ = ["promotion", "release"]
     },
 )
 def promotion(
-    context: dg.AssetExecutionContext,
     reports: dict[str, Certified[WalkForwardReport] | Refusal],
     settings: dg.ResourceParam[Settings],
 ) -> Staged:
@@ -64,7 +63,6 @@ def promotion(
     },
 )
 def release(
-    context: dg.AssetExecutionContext,
     verdicts: Certified[Promotion],
     latency: Certified[LatencyReport],
     options: Certified[PinnWeights],

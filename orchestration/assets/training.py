@@ -30,10 +30,10 @@ __all__ = ["augmented_training_set", "mamba_weights", "split_sequences", "walk_f
 @gated_asset(
     partitions_def=SYMBOLS,
     group_name="training",
-    description="Causal features, windows and labels in temporal order: train, validation, sealed test; purged.",
+    description="Causal features, windows, labels in temporal order: train, validation, sealed test; purged.",
     ins={"prices": verified("raw_prices")},
     gates={
-        "causal": "No feature, window or label up to a day changes when the days after it are cut or perturbed.",
+        "causal": "No feature, window or label up to a day changes when later days are cut or perturbed.",
         "non_interference": "Nothing fitted on training rows changes when later prices change.",
         "ledger": "Splits are disjoint by the horizon, no row twice, every sealed day present.",
         "oracle": "Labels equal an independent recomputation from the raw prices.",
@@ -41,7 +41,6 @@ __all__ = ["augmented_training_set", "mamba_weights", "split_sequences", "walk_f
     },
 )
 def split_sequences(
-    context: dg.AssetExecutionContext,
     prices: Certified[PriceHistory],
     steps: dg.ResourceParam[Steps],
     settings: dg.ResourceParam[Settings],
@@ -79,7 +78,7 @@ def split_sequences(
 @gated_asset(
     partitions_def=SYMBOLS,
     group_name="training",
-    description="Training rows and their augmented copies, normalized; validation rows untouched; no test row.",
+    description="Training rows and augmented copies, normalized; validation rows untouched; no test row.",
     ins={"sequences": verified("split_sequences")},
     gates={
         "non_interference": "Bit-equal when everything after the training rows is perturbed.",
@@ -87,7 +86,6 @@ def split_sequences(
     },
 )
 def augmented_training_set(
-    context: dg.AssetExecutionContext,
     sequences: Certified[SequenceSet],
     steps: dg.ResourceParam[Steps],
     settings: dg.ResourceParam[Settings],
@@ -174,7 +172,6 @@ def mamba_weights(
     },
 )
 def walk_forward_report(
-    context: dg.AssetExecutionContext,
     prices: Certified[PriceHistory],
     sequences: Certified[SequenceSet],
     weights: Certified[MambaWeights],

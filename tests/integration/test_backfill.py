@@ -1,4 +1,4 @@
-"""Backfills, as the daemon runs them: real code server, real iterations, every run executed.
+"""Backfills, as the daemon runs them: its own iterations, every run launched and executed.
 
 Plain Dagster launches the downstream runs although the gate failed, and calls the backfill a success.
 """
@@ -6,15 +6,20 @@ Plain Dagster launches the downstream runs although the gate failed, and calls t
 from __future__ import annotations
 
 import logging
+import os
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-
 import dagster as dg
 import pytest
 from dagster._core.execution.backfill import BulkActionStatus, PartitionBackfill
+from dagster._core.launcher import LaunchRunContext
+from dagster._core.launcher.sync_in_memory_run_launcher import SyncInMemoryRunLauncher
+from dagster._core.remote_origin import InProcessCodeLocationOrigin
 from dagster._core.test_utils import create_test_daemon_workspace_context
-from dagster._core.workspace.load_target import PythonFileTarget
+from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
+from dagster._core.workspace.load_target import WorkspaceLoadTarget
 from dagster._daemon.backfill import execute_backfill_iteration
 
 from tests.integration import toys
@@ -22,11 +27,31 @@ from tests.integration import toys
 PARTITIONS = ["A", "B"]
 
 
+class ThreadRunLauncher(SyncInMemoryRunLauncher):
+    """Executes each run to its end, outside the event loop in which the daemon iterates."""
+
+    def launch_run(self, context: LaunchRunContext) -> None:
+        thread = threading.Thread(target=super().launch_run, args=(context,))
+        thread.start()
+        thread.join()
+
+
+class ThisProcess(WorkspaceLoadTarget):
+    """The toys, loaded here: a code server of its own would cost each test five seconds."""
+
+    def create_origins(self) -> list[InProcessCodeLocationOrigin]:
+        # Dagster caches what it loads by origin: naming the test's folder makes it load anew.
+        target = LoadableTargetOrigin(
+            module_name=toys.__name__, attribute=toys.definitions.__name__, working_directory=os.environ["TOYS"]
+        )
+        return [InProcessCodeLocationOrigin(target, location_name="toys")]
+
+
 @pytest.fixture
 def instance(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dg.DagsterInstance]:
     monkeypatch.setenv("TOYS", str(tmp_path))
     overrides = {
-        "run_launcher": {"module": "dagster._core.launcher.sync_in_memory_run_launcher", "class": "SyncInMemoryRunLauncher"},
+        "run_launcher": {"module": __name__, "class": ThreadRunLauncher.__name__},
         "run_coordinator": {"module": "dagster._core.run_coordinator", "class": "DefaultRunCoordinator"},
     }  # fmt: skip
     with dg.instance_for_test(overrides=overrides) as instance:
@@ -42,11 +67,7 @@ def backfill(instance: dg.DagsterInstance, *names: str) -> None:
         title=None, description=None, run_config=None,
     )  # fmt: skip
     instance.add_backfill(request)
-    target = PythonFileTarget(
-        python_file=toys.__file__, attribute="defs", working_directory=str(Path(toys.__file__).parents[2]),
-        location_name="toys",
-    )  # fmt: skip
-    with create_test_daemon_workspace_context(target, instance) as workspace:
+    with create_test_daemon_workspace_context(ThisProcess(), instance) as workspace:
         for _ in range(30):
             errors = [e for e in execute_backfill_iteration(workspace, logging.getLogger("dagster")) if e]
             assert not errors, errors

@@ -1,8 +1,8 @@
 """Every path by which plain Dagster lets unproven data downstream, and that ours are closed.
 
-Each scenario answers: did the reader materialize? For ``plain`` it must have (else the hole is not there and the
-test proves nothing); for ``gated`` and for ``rogue`` (publishes regardless, so only verify-on-read stands in the
-way) it must not. The table is the one of gates.md.
+Each scenario answers: did the reader materialize? For ``plain`` it must have (else the hole is not there and
+the test proves nothing); for ``gated`` and for ``rogue`` (publishes regardless, so only verify-on-read stands
+in the way) it must not. The table is the one of gates.md.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class Lab:
 
     @contextmanager
     def gate_running(self, asset: str) -> Iterator[None]:
-        """Run an asset in another process; enter once its slow gate is at work, leave when the run has ended."""
+        """Run an asset in another process: enter once its slow gate is at work, leave when the run ended."""
         environment = {**os.environ, "DAGSTER_HOME": self.instance.root_directory}
         command = [sys.executable, "-W", "ignore", "-m", "tests.integration.toys", asset]
         with subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL) as process:
