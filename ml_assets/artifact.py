@@ -6,7 +6,7 @@ import dataclasses
 import json
 from typing import Any, ClassVar, Protocol, Self, runtime_checkable
 
-from pydantic import TypeAdapter
+from pydantic import ConfigDict, TypeAdapter
 
 __all__ = ["Artifact", "JsonArtifact"]
 
@@ -41,6 +41,7 @@ class JsonArtifact:
     """
 
     extension: ClassVar[str] = ".json"
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
     def to_bytes(self) -> bytes:
         """Encode as UTF-8 JSON with sorted keys."""
@@ -49,5 +50,5 @@ class JsonArtifact:
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
-        """Decode and validate; a missing or ill-typed field is an error."""
+        """Decode and validate; a missing, unknown or ill-typed field is a ValueError."""
         return TypeAdapter(cls).validate_json(data)

@@ -82,4 +82,5 @@ def fold_windows(windows: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.int64]
 
 def unfold_windows(strip: NDArray[Any], start: NDArray[np.int64], window: int) -> NDArray[Any]:
     """Rebuild the windows that `fold_windows` folded, shape (n, window, k)."""
-    return strip[start[:, None] + np.arange(window)]
+    windows: NDArray[Any] = strip[start[:, None] + np.arange(window)]
+    return windows

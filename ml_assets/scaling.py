@@ -50,4 +50,5 @@ def normalize(X: NDArray[np.floating], center: Floats, scale: Floats) -> NDArray
     """
     out = np.subtract(X, center.astype(np.float32), dtype=np.float32)
     out /= scale.astype(np.float32)
-    return np.clip(out, -CLIP, CLIP, out=out)
+    np.clip(out, -CLIP, CLIP, out=out)
+    return out

@@ -81,7 +81,8 @@ class SequenceSet:
         if split not in SPLITS:
             raise ValueError(f"unknown split {split!r}; choose one of {', '.join(SPLITS)}")
         chosen = self.ledger["split"].cat.codes.to_numpy() == SPLITS.index(split)
-        return self.ledger["position"].to_numpy()[chosen].astype(np.int64)
+        positions: NDArray[np.int64] = self.ledger["position"].to_numpy()[chosen].astype(np.int64)
+        return positions
 
     def X(self, split: str) -> NDArray[np.float32]:  # noqa: N802  (the field's own notation)
         """Raw windows of one part, shape (n, window, F); the last row of each is its as-of day."""

@@ -44,7 +44,7 @@ class Settings(BaseSettings):
     minimum_rows: int = Field(1000, ge=250, description="A symbol with fewer usable days is refused.")
     accepted_moves: tuple[str, ...] = Field(
         (),
-        description="Real moves above threefold in a day, as 'SYMBOL 2020-03-09', that the scale gate accepts.",
+        description="Real moves above threefold in a day, for the scale gate: 'SYMBOL 2020-03-09'.",
     )
     window: int = Field(60, ge=2, description="Days in one input window.")
     horizon: int = Field(1, ge=1, description="Days ahead that the label looks.")

@@ -101,7 +101,8 @@ def _redrawn_close(close: Floats, days: NDArray[np.bool_], rng: np.random.Genera
     step = np.where(days, typical * rng.standard_normal(n), 0.0)
     step[first] = against[first] * (np.abs(step[first]) + typical)
     walk = np.cumsum(step)
-    return anchor * np.exp(walk - np.where(last_true >= 0, walk[np.maximum(last_true, 0)], 0.0))
+    redrawn: Floats = anchor * np.exp(walk - np.where(last_true >= 0, walk[np.maximum(last_true, 0)], 0.0))
+    return redrawn
 
 
 def scaled(prices: PriceHistory, price_factor: float, volume_factor: float) -> PriceHistory:

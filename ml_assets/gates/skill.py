@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
+from scipy.stats import norm
 
 from ml_assets.gates.result import GateResult
 from ml_assets.prices import PriceHistory
@@ -35,31 +36,67 @@ def every_test_day_scored(sequences: SequenceSet, report: WalkForwardReport) -> 
     return GateResult(name, False, f"{found}; missing {missing[:3]}, not sealed {extra[:3]}", len(expected))
 
 
-def figures_recomputed(prices: PriceHistory, report: WalkForwardReport) -> GateResult:
-    """Recompute outcomes and accuracy from the raw closes, by other code than the report's."""
-    name = "figures_recomputed"
-    close = prices.frame["close"]
-    days = {str(day.date()): i for i, day in enumerate(close.index)}
-    hits = 0
-    for date, probability, realized in zip(report.dates, report.probability, report.realized, strict=True):
-        position = days.get(date)
-        if position is None or position + report.horizon >= len(close):
-            return GateResult(
-                name, False, f"{report.symbol} {date}: no price {report.horizon} days later", hits
-            )
-        now, later = float(close.iloc[position]), float(close.iloc[position + report.horizon])
-        if not np.isclose(later / now - 1, realized, rtol=1e-9, atol=1e-12):
-            return GateResult(
-                name,
-                False,
-                f"{report.symbol} {date}: reported return {realized!r}, prices say {later / now - 1!r}",
-                hits,
-            )
-        hits += (probability > 0.5) == (later > now)
-    accuracy = hits / max(1, len(report.dates))
-    same = bool(np.isclose(accuracy, report.accuracy, rtol=0, atol=1e-12))
-    message = f"{report.symbol}: accuracy {report.accuracy:.4f} reported, {accuracy:.4f} from raw prices"
-    return GateResult(name, same, message, len(report.dates), {"accuracy": accuracy})
+def figures_recomputed(prices: PriceHistory, sequences: SequenceSet, report: WalkForwardReport) -> GateResult:
+    """Recompute outcomes, accuracy, baselines and p-value from the raw closes, by other code than the report's.
+
+    Of the sequences only the days of the training rows are used, which the baselines are fitted on.
+    """
+    name, h = "figures_recomputed", report.horizon
+    close = prices.frame["close"].to_numpy()
+    place = {str(day.date()): i for i, day in enumerate(prices.frame.index)}
+    at = np.array([place.get(date, -1) for date in report.dates], dtype=int)
+    unknown = np.flatnonzero((at < h) | (at + h >= len(close)))
+    if not at.size or unknown.size:
+        where = report.dates[unknown[0]] if unknown.size else "no day at all"
+        message = f"{report.symbol} {where}: no price {h} days before or after"
+        return GateResult(name, False, message, at.size)
+    realized = close[at + h] / close[at] - 1
+    wrong = np.flatnonzero(~np.isclose(realized, report.realized, rtol=1e-9, atol=1e-12))
+    if wrong.size:
+        i = int(wrong[0])
+        message = f"{report.symbol} {report.dates[i]}: reported return {report.realized[i]!r}, "
+        return GateResult(name, False, f"{message}prices say {float(realized[i])!r}", at.size)
+    forecast, up = np.asarray(report.probability) > 0.5, close[at + h] > close[at]
+    train = np.searchsorted(prices.frame.index.to_numpy(), sequences.as_of("train").astype("datetime64[ns]"))
+    expected = {
+        "accuracy": float(np.mean(forecast == up)),
+        "p_value": _correlation_p(forecast, up),
+        **_baselines(close, train, at, h),
+    }
+    reported = {"accuracy": report.accuracy, "p_value": report.p_value, **report.baselines}
+    differing = sorted(
+        figure
+        for figure in expected.keys() | reported.keys()
+        if not np.isclose(expected.get(figure, np.nan), reported.get(figure, np.nan), rtol=1e-6, atol=1e-9)
+    )
+    if differing:
+        shown = "; ".join(f"{f} {reported.get(f)} reported, {expected.get(f)} recomputed" for f in differing)
+        return GateResult(name, False, f"{report.symbol}: {shown}", at.size)
+    message = f"{at.size} outcomes and {len(expected)} figures equal those from the raw prices"
+    return GateResult(name, True, message, at.size, {"accuracy": expected["accuracy"]})
+
+
+def _correlation_p(forecast: npt.NDArray[np.bool_], up: npt.NDArray[np.bool_]) -> float:
+    """Pesaran-Timmermann through an identity: its statistic is the correlation times n / sqrt(n - 1)."""
+    if forecast.all() or up.all() or not (forecast.any() and up.any()):
+        return 1.0
+    n = forecast.size
+    return float(norm.sf(np.corrcoef(forecast, up)[0, 1] * n / np.sqrt(n - 1)))
+
+
+def _baselines(
+    close: npt.NDArray[np.float64], train: npt.NDArray[np.intp], at: npt.NDArray[np.intp], h: int
+) -> dict[str, float]:
+    """Accuracies of the rules without a model, straight from closes."""
+    up = close[at + h] > close[at]
+    slope, level = np.polyfit(close[train] / close[train - h] - 1, close[train + h] / close[train] - 1, 1)
+    mostly_up = 2 * np.count_nonzero(close[train + h] > close[train]) >= train.size
+    return {
+        "majority": float(np.mean(up == mostly_up)),
+        "persistence": float(np.mean((close[at] > close[at - h]) == up)),
+        "ar1": float(np.mean((level + slope * (close[at] / close[at - h] - 1) > 0) == up)),
+        "always_up": float(np.mean(up)),
+    }
 
 
 def predictions_reproduced(

@@ -23,7 +23,7 @@ def pesaran_timmermann(forecast_up: npt.ArrayLike, actual_up: npt.ArrayLike) -> 
     Returns
     -------
     float
-        In (0, 1]; 1.0 if either side is constant or ``n < 2``, since nothing can be shown then.
+        In [0, 1]; 1.0 if either side is constant or ``n < 2``, since nothing can be shown then.
 
     Raises
     ------

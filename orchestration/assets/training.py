@@ -167,7 +167,7 @@ def mamba_weights(
     },
     gates={
         "every_test_day_scored": "One prediction per sealed day, none dropped, none added.",
-        "figures_recomputed": "Outcomes and accuracy derived again from the raw closes.",
+        "figures_recomputed": "Outcomes, accuracy, baselines and p-value derived again from the raw closes.",
         "predictions_reproduced": "The certified weights give exactly the reported probabilities.",
     },
 )
@@ -185,7 +185,7 @@ def walk_forward_report(
         report,
         gates={
             "every_test_day_scored": lambda r: every_test_day_scored(sequences.value, r),
-            "figures_recomputed": lambda r: figures_recomputed(prices.value, r),
+            "figures_recomputed": lambda r: figures_recomputed(prices.value, sequences.value, r),
             "predictions_reproduced": lambda r: predictions_reproduced(
                 sequences.value, r, lambda X: predict_direction(weights.value, X)
             ),

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+
 import dagster as dg
 import pytest
 from dagster._core.execution.backfill import BulkActionStatus, PartitionBackfill
@@ -42,7 +43,9 @@ class ThisProcess(WorkspaceLoadTarget):
     def create_origins(self) -> list[InProcessCodeLocationOrigin]:
         # Dagster caches what it loads by origin: naming the test's folder makes it load anew.
         target = LoadableTargetOrigin(
-            module_name=toys.__name__, attribute=toys.definitions.__name__, working_directory=os.environ["TOYS"]
+            module_name=toys.__name__,
+            attribute=toys.definitions.__name__,
+            working_directory=os.environ["TOYS"],
         )
         return [InProcessCodeLocationOrigin(target, location_name="toys")]
 
