@@ -48,7 +48,7 @@ def normalize(X: NDArray[np.floating], center: Floats, scale: Floats) -> NDArray
     -------
     ndarray of float32, shape (..., F)
     """
-    out = np.subtract(X, center.astype(np.float32), dtype=np.float32)
+    out: NDArray[np.float32] = np.subtract(X, center.astype(np.float32), dtype=np.float32)
     out /= scale.astype(np.float32)
     np.clip(out, -CLIP, CLIP, out=out)
     return out

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import sys
 from collections.abc import Sequence
@@ -29,6 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _prepare_process(settings)
     if options.command == "ui":
         return _ui(settings)
+    logging.getLogger("ml_assets.storage").setLevel(logging.ERROR)  # the closing table names what was refused
     from orchestration.commands import run_all, train_options  # imports Dagster: not for --help
 
     if options.command == "options":

@@ -63,7 +63,7 @@ def run_all(settings: Settings, *, every_symbol: bool) -> int:
                 run_job(defs, instance, "option_pipeline", assets=["latency_benchmark"]),
                 run_job(defs, instance, "fleet_verdict"),
             ]
-    print_summary(console, open_store(settings), outcomes, others, [str(p) for p in source.problems()])
+    print_summary(console, open_store(settings), outcomes, others, source.problems())
     failed = [o for o in [*outcomes.values(), *others] if not o.success]
     return 1 if failed else 0
 

@@ -32,6 +32,7 @@ class RunOutcome:
     gates_passed: int
     gates_failed: int
     reason: str | None
+    quarantine: str | None
     seconds: float
     run_id: str
 
@@ -70,6 +71,7 @@ def run_job(
         gates_passed=sum(e.passed for e in evaluations),
         gates_failed=sum(not e.passed for e in evaluations),
         reason=None if result.success else _reason(result),
+        quarantine=_quarantine(evaluations),
         seconds=time.monotonic() - start,
         run_id=result.run_id,
     )
@@ -90,8 +92,19 @@ def training_options(command: Sequence[str]) -> Iterator[Callable[[], int]]:
             process.wait()
 
 
+def _quarantine(evaluations: Sequence[dg.AssetCheckEvaluation]) -> str | None:
+    """Where the refused candidate lies, if there is one."""
+    places = [e.metadata["quarantine"].value for e in evaluations if "quarantine" in e.metadata]
+    return str(places[0]) if places else None
+
+
 def _reason(result: dg.ExecuteInProcessResult) -> str:
-    """Find the innermost error of the first failed step."""
+    """Name the gates that refused, or else the innermost error of the first failed step."""
+    refused = [e for e in result.get_asset_check_evaluations() if not e.passed]
+    if refused:
+        return "; ".join(
+            f"{e.asset_key.to_user_string()}, gate {e.check_name}: {e.description}" for e in refused
+        )
     for event in result.all_events:
         if event.is_step_failure:
             data = event.step_failure_data

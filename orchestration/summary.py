@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ml_assets.pinn import LatencyReport
+from ml_assets.prices import Problem
 from ml_assets.skill import Promotion
 from ml_assets.storage import ArtifactStore, NotCertified
 from orchestration.fleet import RunOutcome
@@ -20,7 +21,7 @@ def print_summary(
     store: ArtifactStore,
     outcomes: Mapping[str, RunOutcome],
     others: Sequence[RunOutcome],
-    problems: Sequence[str],
+    problems: Sequence[Problem],
 ) -> None:
     """Print the closing table.
 
@@ -37,7 +38,8 @@ def print_summary(
     problems
         Files or symbols that the price source refused.
     """
-    verdicts = _verdicts(store)
+    data = _made_now(store, "promotion", others)
+    verdicts = None if data is None else Promotion.from_bytes(data)
     table = Table(title="Fleet", caption="accuracy on sealed test days; p: Pesaran-Timmermann, one-sided")
     for column in ("symbol", "gates", "days", "accuracy", "best baseline", "p", "verdict", "why"):
         table.add_column(column, overflow="fold", justify="left")
@@ -49,21 +51,20 @@ def print_summary(
         console.print(
             f"{outcome.job}: gates {_gates(outcome)}, {outcome.seconds:.0f} s, {state}", markup=False
         )
-    _print_latency(console, store)
-    if problems:
-        console.print(f"\nThe price source refused {len(problems)}:", markup=False)
-        for problem in problems:
-            console.print(f"  - {problem}", markup=False)
+    _print_latency(console, _made_now(store, "latency_benchmark", others))
+    _print_quarantine(console, [*outcomes.values(), *others])
+    _print_problems(console, problems)
     console.print(f"\nArtifacts, certificates, quarantine: {store.root}", markup=False)
     console.print("Runs, checks, metadata in the UI:    make ui", markup=False)
 
 
-def _verdicts(store: ArtifactStore) -> Promotion | None:
+def _made_now(store: ArtifactStore, asset: str, runs: Sequence[RunOutcome]) -> bytes | None:
+    """Read what one of these runs published; an older version would pass for this run's result."""
     try:
-        data, _ = store.read("promotion")
+        data, certificate = store.read(asset)
     except NotCertified:
         return None
-    return Promotion.from_bytes(data)
+    return data if certificate.run_id in {run.run_id for run in runs} else None
 
 
 def _gates(outcome: RunOutcome) -> str:
@@ -89,11 +90,30 @@ def _figures(
     )
 
 
-def _print_latency(console: Console, store: ArtifactStore) -> None:
-    try:
-        data, _ = store.read("latency_benchmark")
-    except NotCertified as error:
-        console.print(f"option latency: {error.reason}", markup=False)
+def _print_quarantine(console: Console, outcomes: Sequence[RunOutcome]) -> None:
+    places = [outcome.quarantine for outcome in outcomes if outcome.quarantine is not None]
+    if places:
+        console.print("\nRefused candidates, each with the certificate that says why:", markup=False)
+    for place in places:
+        console.print(f"  {place}", markup=False, soft_wrap=True)
+
+
+def _print_problems(console: Console, problems: Sequence[Problem]) -> None:
+    """List what calls for action; count what does not."""
+    urgent = [problem for problem in problems if problem.kind in ("refused", "conflict")]
+    if urgent:
+        console.print(f"\nThe price source refused {len(urgent)}:", markup=False)
+    for problem in urgent:
+        console.print(f"  - {problem.message}", markup=False)
+    if others := len(problems) - len(urgent):
+        console.print(
+            f"{others} more files repeat prices that another file gives better; none was needed.",
+            markup=False,
+        )
+
+
+def _print_latency(console: Console, data: bytes | None) -> None:
+    if data is None:
         return
     report = LatencyReport.from_bytes(data)
     console.print(

@@ -37,7 +37,7 @@ def every_test_day_scored(sequences: SequenceSet, report: WalkForwardReport) -> 
 
 
 def figures_recomputed(prices: PriceHistory, sequences: SequenceSet, report: WalkForwardReport) -> GateResult:
-    """Recompute outcomes, accuracy, baselines and p-value from the raw closes, by other code than the report's.
+    """Recompute outcomes, accuracy, baselines and p-value from the raw closes, by other code.
 
     Of the sequences only the days of the training rows are used, which the baselines are fitted on.
     """

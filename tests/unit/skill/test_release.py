@@ -1,0 +1,184 @@
+"""The release: what is served is what was judged, byte for byte, or nothing is."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from ml_assets.gates.release import every_version_certified, measured_version, only_promoted
+from ml_assets.release import Release, ReleasedVersion, compose_release
+from ml_assets.skill import Promotion, decide
+from ml_assets.storage import ArtifactStore, Certificate, GateVerdict, NotCertified, certify
+from tests.unit.skill.makers import report
+
+GOOD = GateVerdict("gate", True, "looked at it", {"checked": 1})
+BAD = GateVerdict("gate", False, "refused", {"checked": 1})
+
+
+@dataclass
+class Fleet:
+    """A store in which symbol A is promoted, B is not, and the option network is measured."""
+
+    store: ArtifactStore
+    verdicts: Promotion
+    promotion: Certificate
+    options: Certificate
+    latency: Certificate
+    weights: Certificate
+
+    def compose(self) -> Release:
+        return compose_release(self.store, self.verdicts, self.promotion, self.options)
+
+
+def publish(
+    store: ArtifactStore,
+    asset: str,
+    data: bytes,
+    inputs: dict[str, str] | None = None,
+    partition: str | None = None,
+) -> Certificate:
+    certificate = certify(
+        data, asset=asset, partition=partition, kind="toy", extension=".bin", gates=[GOOD], code_version="1",
+        inputs=inputs,
+    )  # fmt: skip
+    return store.publish(data, certificate)
+
+
+@pytest.fixture
+def fleet(tmp_path: Path) -> Fleet:
+    store = ArtifactStore(tmp_path)
+    weights = publish(store, "mamba_weights", b"weights 1", partition="A")
+    scored = publish(
+        store, "walk_forward_report", b"report 1", {"mamba_weights/A": weights.sha256}, partition="A"
+    )
+    verdicts = decide(
+        {"A": report("A", accuracy=0.58, p=1e-6), "B": report("B", p=0.6), "C": "out of memory"}
+    )
+    judged = publish(store, "promotion", verdicts.to_bytes(), {"walk_forward_report/A": scored.sha256})
+    options = publish(store, "pinn_weights", b"network 1")
+    latency = publish(store, "latency_benchmark", b"latency", {"pinn_weights": options.sha256})
+    return Fleet(store, verdicts, judged, options, latency, weights)
+
+
+def gates(fleet: Fleet, release: Release) -> dict[str, bool]:
+    results = [
+        every_version_certified(fleet.store, release),
+        only_promoted(fleet.verdicts, release),
+        measured_version(fleet.latency, release),
+    ]
+    return {result.gate: result.passed for result in results}
+
+
+def test_the_chain_is_followed_and_every_gate_passes(fleet: Fleet) -> None:
+    release = fleet.compose()
+    assert release.versions == [
+        ReleasedVersion("pinn_weights", None, fleet.options.sha256),
+        ReleasedVersion("mamba_weights", "A", fleet.weights.sha256),
+    ]
+    assert release.withheld.keys() == {"B", "C"}
+    assert "out of memory" in release.withheld["C"]
+    assert set(gates(fleet, release).values()) == {True}
+    assert Release.from_bytes(release.to_bytes()) == release
+
+
+def test_newer_weights_that_nobody_judged_cannot_slip_in(fleet: Fleet) -> None:
+    newer = publish(fleet.store, "mamba_weights", b"weights 2", partition="A")
+    current = fleet.store.current("mamba_weights", "A")
+    assert current is not None
+    assert current.sha256 == newer.sha256
+    released = {v.asset: v.sha256 for v in fleet.compose().versions}
+    assert released["mamba_weights"] == fleet.weights.sha256
+
+
+def test_newer_report_that_nobody_judged_cannot_slip_in(fleet: Fleet) -> None:
+    newer = publish(fleet.store, "mamba_weights", b"weights 2", partition="A")
+    publish(fleet.store, "walk_forward_report", b"report 2", {"mamba_weights/A": newer.sha256}, partition="A")
+    released = {v.asset: v.sha256 for v in fleet.compose().versions}
+    assert released["mamba_weights"] == fleet.weights.sha256
+
+
+def test_no_skill_releases_the_options_alone(fleet: Fleet) -> None:
+    none = decide({"A": report("A", p=0.9), "B": "crashed"})
+    release = compose_release(fleet.store, none, fleet.promotion, fleet.options)
+    assert [v.asset for v in release.versions] == ["pinn_weights"]
+    assert release.withheld.keys() == {"A", "B"}
+    assert only_promoted(none, release).passed
+
+
+def test_promoted_symbol_without_a_report_behind_it_is_refused(fleet: Fleet) -> None:
+    forged = dataclasses.replace(fleet.promotion, inputs={})
+    with pytest.raises(NotCertified, match="does not name it as an input"):
+        compose_release(fleet.store, fleet.verdicts, forged, fleet.options)
+
+
+@pytest.mark.parametrize("asset", ["mamba_weights", "walk_forward_report"])
+def test_tampered_link_of_the_chain_is_refused(fleet: Fleet, tmp_path: Path, asset: str) -> None:
+    for path in (tmp_path / asset).rglob("versions/*.bin"):
+        path.write_bytes(b"other")
+    with pytest.raises(NotCertified):
+        fleet.compose()
+
+
+def test_weights_refused_after_their_release_close_the_gate(fleet: Fleet) -> None:
+    release = fleet.compose()
+    refused = certify(
+        b"weights 1", asset="mamba_weights", partition="A", kind="toy", extension=".bin", gates=[BAD],
+        code_version="2",
+    )  # fmt: skip
+    fleet.store.quarantine(b"weights 1", refused)
+    assert gates(fleet, release) == {
+        "every_version_certified": False, "only_promoted": True, "measured_version": True
+    }  # fmt: skip
+
+
+def spoiled(release: Release, case: str) -> Release:
+    options, weights = release.versions
+    versions, withheld = release.versions, release.withheld
+    match case:
+        case "unknown version":
+            versions = [options, dataclasses.replace(weights, sha256="f" * 64)]
+        case "unknown option network":
+            versions = [dataclasses.replace(options, sha256="f" * 64), weights]
+        case "no option network":
+            versions = [weights]
+        case "option network twice":
+            versions = [options, options, weights]
+        case "symbol not promoted":
+            versions = [options, weights, dataclasses.replace(weights, partition="B")]
+        case "promoted symbol missing":
+            versions = [options]
+        case "promoted symbol withheld":
+            withheld = {**withheld, "A": "someone's wish"}
+        case "withheld without a word":
+            withheld = {"B": withheld["B"]}
+    return Release(versions, withheld)
+
+
+@pytest.mark.parametrize(
+    ("case", "closed"),
+    [
+        ("unknown version", {"every_version_certified"}),
+        ("unknown option network", {"every_version_certified", "measured_version"}),
+        ("no option network", {"measured_version"}),
+        ("option network twice", {"measured_version"}),
+        ("symbol not promoted", {"every_version_certified", "only_promoted"}),
+        ("promoted symbol missing", {"only_promoted"}),
+        ("promoted symbol withheld", {"only_promoted"}),
+        ("withheld without a word", {"only_promoted"}),
+    ],
+)
+def test_each_gate_can_fail(fleet: Fleet, case: str, closed: set[str]) -> None:
+    found = gates(fleet, spoiled(fleet.compose(), case))
+    assert {gate for gate, passed in found.items() if not passed} == closed
+
+
+def test_option_network_that_was_not_measured_is_refused(fleet: Fleet) -> None:
+    newer = publish(fleet.store, "pinn_weights", b"network 2")
+    release = compose_release(fleet.store, fleet.verdicts, fleet.promotion, newer)
+    result = measured_version(fleet.latency, release)
+    assert not result.passed
+    assert newer.sha256[:12] in result.message
+    assert fleet.options.sha256[:12] in result.message
