@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 
 import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from scipy.stats import norm
+from scipy.stats import hypergeom, norm
 
 from ml_assets.skill import adjusted_p_values, pesaran_timmermann
 
@@ -94,19 +93,14 @@ def test_power_for_a_real_edge() -> None:
     assert found / 500 >= 0.80
 
 
-def test_agrees_with_the_exact_permutation_test() -> None:
-    forecast = np.array([1, 1, 1, 1, 1, 0, 0, 0, 0, 0], bool)
-    actual = np.array([1, 1, 1, 1, 0, 1, 0, 0, 0, 0], bool)
-    hits = np.mean(forecast == actual)
-    arrangements = list(itertools.combinations(range(10), 5))
-    ways = 0.0
-    for chosen in arrangements:
-        permuted = np.isin(np.arange(10), chosen)
-        reached = np.mean(permuted == actual)
-        ways += (
-            1.0 if reached > hits else 0.5 if reached == hits else 0.0
-        )  # mid-p, as the normal has no steps
-    assert pesaran_timmermann(forecast, actual) == pytest.approx(ways / len(arrangements), abs=0.03)
+@pytest.mark.parametrize("hits_up", [100, 105, 112, 118])
+def test_agrees_with_the_exact_permutation_test(hits_up: int) -> None:
+    """All orders of the forecast equally likely: the days it is up and right are hypergeometric."""
+    forecast = np.arange(400) < 180
+    actual = np.concatenate([np.arange(180) < hits_up, np.arange(220) < 220 - hits_up])
+    exact = hypergeom(400, int(actual.sum()), 180)
+    mid_p = exact.sf(hits_up) + exact.pmf(hits_up) / 2  # the normal has no steps
+    assert pesaran_timmermann(forecast, actual) == pytest.approx(mid_p, rel=0.06, abs=1e-4)
 
 
 @pytest.mark.parametrize(
