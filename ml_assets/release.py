@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from ml_assets.artifact import JsonArtifact
 from ml_assets.skill import Promotion
-from ml_assets.storage import ArtifactStore, Certificate, NotCertified
+from ml_assets.storage import ArtifactStore, Certificate, follow_input
 
 __all__ = ["Release", "ReleasedVersion", "compose_release"]
 
@@ -65,22 +65,8 @@ def compose_release(
 
 
 def _judged_weights(store: ArtifactStore, symbol: str, promotion: Certificate) -> Certificate:
-    report = _follow(store, promotion, "walk_forward_report", symbol)
-    return _follow(store, report, "mamba_weights", symbol)
-
-
-def _follow(store: ArtifactStore, certificate: Certificate, asset: str, symbol: str) -> Certificate:
-    sha256 = certificate.inputs.get(f"{asset}/{symbol}")
-    if sha256 is None:
-        raise NotCertified(
-            f"the certificate of {certificate.asset} does not name it as an input",
-            code="wrong_certificate",
-            asset=asset,
-            partition=symbol,
-            remedy=f"Materialize {certificate.asset} again",
-        )
-    _, found = store.read(asset, symbol, sha256)
-    return found
+    report = follow_input(store, promotion, "walk_forward_report", symbol)
+    return follow_input(store, report, "mamba_weights", symbol)
 
 
 def _entry(certificate: Certificate) -> ReleasedVersion:

@@ -9,8 +9,6 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from orchestration.settings import Settings
 
 __all__ = ["main"]
@@ -24,7 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         settings = Settings()
-    except ValidationError as error:
+    except ValueError as error:  # of pydantic, of its settings sources, or of TOML
         print(f"settings are wrong; correct ML_ASSETS_* or settings.toml:\n{error}", file=sys.stderr)
         return 2
     _prepare_process(settings)

@@ -36,7 +36,12 @@ def train_options(settings: Settings) -> int:
 
 
 def run_all(settings: Settings, *, every_symbol: bool) -> int:
-    """Materialize the whole graph; 0 if every part of it passed, also when no symbol shows skill."""
+    """Materialize the whole graph.
+
+    Returns 0 if the option network, the fleet's verdict and at least one symbol passed, also when no symbol
+    shows skill: one bad file must not fail the night's run of fifty. Returns 1 otherwise, and 2 if there was
+    nothing to run on.
+    """
     console = Console(width=None if Console().is_terminal else 160)
     defs = build_defs(settings=settings)
     source: PriceSource = defs.resources["source"]  # type: ignore[index]
@@ -50,22 +55,25 @@ def run_all(settings: Settings, *, every_symbol: bool) -> int:
         console.print(f"no symbol in prices={settings.prices!r}; {_problems_text(source)}", markup=False)
         return 2
     console.print(
-        f"{len(symbols)} symbols from prices={settings.prices!r}, artifacts in {settings.store_url}"
+        f"{len(symbols)} symbols from prices={settings.prices!r}, artifacts in {settings.store_url}",
+        markup=False,
     )
     with open_instance(settings) as instance:
         register_symbols(instance, symbols)
         with training_options(["options"]) as wait_for_options:
             outcomes = _run_symbols(console, defs, instance, symbols)
             with console.status("waiting for the option network (trains in a second process)"):
-                wait_for_options()
+                options_failed = wait_for_options() != 0
         with console.status("measuring latency, judging the fleet"):
             others = [
                 run_job(defs, instance, "option_pipeline", assets=["latency_benchmark"]),
                 run_job(defs, instance, "fleet_verdict"),
             ]
     print_summary(console, open_store(settings), outcomes, others, source.problems())
-    failed = [o for o in [*outcomes.values(), *others] if not o.success]
-    return 1 if failed else 0
+    if options_failed:
+        console.print("The option network was not renewed: its gates or its training failed; see above.")
+    shared_passed = not options_failed and all(o.success for o in others)
+    return 0 if shared_passed and any(o.success for o in outcomes.values()) else 1
 
 
 def _run_symbols(
@@ -74,7 +82,7 @@ def _run_symbols(
     outcomes: dict[str, RunOutcome] = {}
     columns = (
         SpinnerColumn(),
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
@@ -86,7 +94,8 @@ def _run_symbols(
             outcome = outcomes[symbol] = run_job(defs, instance, "symbol_pipeline", partition=symbol)
             state = "passed" if outcome.success else f"stopped: {outcome.reason}"
             progress.console.print(
-                f"{symbol}: {outcome.gates_passed} gates passed, {outcome.seconds:.0f} s, {state}"
+                f"{symbol}: {outcome.gates_passed} gates passed, {outcome.seconds:.0f} s, {state}",
+                markup=False,
             )
             progress.advance(task)
     return outcomes

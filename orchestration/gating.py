@@ -130,7 +130,7 @@ def gated_asset(
 
     def decorate(function: Callable[..., Staged]) -> dg.AssetsDefinition:
         name = function.__name__
-        parameters = inspect.signature(function).parameters
+        parameters = inspect.signature(function, eval_str=True).parameters
 
         @functools.wraps(function)
         def compute(
@@ -210,7 +210,7 @@ def _audit(
         yield dg.Output(Candidate(data, certificate, staged.alias), metadata=metadata)
         yield from (_check_result(asset, result, certificate) for result in results)
         return
-    place = store.quarantine(data, certificate)
+    place = store.quarantine(data, certificate, alias=staged.alias)
     yield from (_check_result(asset, result, certificate, place) for result in results)
     failed = [result for result in results if not result.passed]
     raise dg.Failure(
@@ -226,9 +226,11 @@ def _run_gate(name: str, gate: Gate, value: Any) -> GateResult:
     """Run one gate; a gate that breaks has not passed."""
     try:
         result = gate(value)
+        # In the forms that certificate and event log can hold: found out here, not after publication.
+        verdict = GateVerdict(name, bool(result.passed), result.message, result.figures)
+        return GateResult(name, verdict.passed, verdict.message, int(result.checked), verdict.figures)
     except Exception as error:  # noqa: BLE001  whatever went wrong, the gate stays closed
         return GateResult(name, False, f"the gate itself broke: {type(error).__name__}: {error}", 0)
-    return GateResult(name, bool(result.passed), result.message, result.checked, result.figures)
 
 
 def _certificate(

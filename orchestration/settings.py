@@ -98,7 +98,7 @@ class Settings(BaseSettings):
         """
         if self.symbols is None:
             return [s for s in DEFAULT_UNIVERSE if s in available] if self.prices == "default" else available
-        wanted = [s.strip() for s in self.symbols.split(",") if s.strip()]
+        wanted = list(dict.fromkeys(s.strip() for s in self.symbols.split(",") if s.strip()))
         unknown = sorted(set(wanted) - set(available))
         if unknown:
             raise ValueError(

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from ml_assets.pinn import LatencyReport
 from ml_assets.prices import Problem
@@ -44,7 +45,8 @@ def print_summary(
     for column in ("symbol", "gates", "days", "accuracy", "best baseline", "p", "verdict", "why"):
         table.add_column(column, overflow="fold", justify="left")
     for symbol, outcome in outcomes.items():
-        table.add_row(symbol, _gates(outcome), *_figures(symbol, outcome, verdicts))
+        cells = (symbol, _gates(outcome), *_figures(symbol, outcome, verdicts))
+        table.add_row(*map(Text, cells))  # as it stands: a bracket in a reason is no markup
     console.print(table)
     for outcome in others:
         state = "ok" if outcome.success else f"FAILED: {outcome.reason}"
@@ -78,13 +80,15 @@ def _figures(
     found = next((v for v in promotion.verdicts if v.symbol == symbol), None) if promotion else None
     if not outcome.success:
         return "-", "-", "-", "-", "STOPPED", outcome.reason or ""
-    if found is None or found.accuracy is None or found.baseline_accuracy is None:
+    if found is None:
         return "-", "-", "-", "-", "no verdict", "the fleet's verdict is missing; see fleet_verdict below"
+    if found.accuracy is None or found.baseline_accuracy is None:
+        return "-", "-", "-", "-", found.verdict, found.reason
     return (
         str(found.days),
         f"{found.accuracy:.1%}",
         f"{found.baseline} {found.baseline_accuracy:.1%}",
-        f"{found.p_value:.2f}",
+        f"{found.p_value:.3f}",
         found.verdict,
         found.reason,
     )

@@ -68,20 +68,25 @@ def verdict(
 
     The newest evaluation that names the version's sha256 decides. An evaluation of a refused candidate is
     recorded by Dagster against the previous materialization, but names another sha256, so it is passed over.
+    A failure that names no version (a report by hand) closes them all. A gate that a live run has announced
+    is waited for only where nothing has proven the version yet.
     """
-    planned_by: str | None = None
+    planned_by = running = None
     for record in private.check_history(instance, dg.AssetCheckKey(asset, gate), partition):
         if private.is_planned(record):
             planned_by = planned_by or record.run_id
-            if _is_live(instance, record.run_id):
-                return Verdict(gate, State.RUNNING, f"is still running in run {record.run_id[:8]}")
+            if running is None and _is_live(instance, record.run_id):
+                running = Verdict(gate, State.RUNNING, f"is still running in run {record.run_id[:8]}")
             continue
         evaluation = record.evaluation
-        if evaluation is None or _sha256_of(evaluation) != version.sha256:
+        if evaluation is None or not _concerns(evaluation, version):
             continue
         if private.is_runless(record) and evaluation.passed:
             continue  # a person may close a gate by hand, but not open one
-        return _judge(gate, record, evaluation, version)
+        found = _judge(gate, record, evaluation, version)
+        return found if running is None or found.state is State.PASSED else running
+    if running is not None:
+        return running
     if planned_by is not None:
         return Verdict(gate, State.CLOSED, f"was announced by run {planned_by[:8]} but never finished")
     return Verdict(gate, State.CLOSED, "never ran on this version")
@@ -122,6 +127,11 @@ def _judge(
             gate, State.CLOSED, f"passed another materialization of these bytes in {run}, not the newest"
         )
     return Verdict(gate, State.PASSED, f"passed in {run}")
+
+
+def _concerns(evaluation: dg.AssetCheckEvaluation, version: Version) -> bool:
+    named = _sha256_of(evaluation)
+    return named == version.sha256 or (not named and not evaluation.passed)
 
 
 def _sha256_of(evaluation: dg.AssetCheckEvaluation) -> str:

@@ -48,15 +48,18 @@ def put(slot: Slot, data: bytes, certificate: Certificate, shelf: Shelf) -> None
     atomic_write(slot.certificate(certificate.sha256, shelf), certificate.to_json())
 
 
-def revoke(slot: Slot, certificate: Certificate) -> None:
+def revoke(slot: Slot, certificate: Certificate, copy: Place | None = None) -> None:
     """Take back a published version when a gate has now refused these very bytes.
 
-    The latest verdict on a version counts, so its certificate gives way to the one that failed.
+    The latest verdict on a version counts, so its certificate gives way to the one that failed, and the copy
+    that nothing verifies is removed.
     """
     published = slot.certificate(certificate.sha256)
     if certificate.failed_gates and exists(published):
         atomic_write(published, certificate.to_json())
         _log.warning("%s had been published; its certificate now says that a gate refused it", published)
+        if copy is not None and holds(copy, certificate.sha256):
+            remove(copy)
 
 
 def holds(path: Place, sha256: str) -> bool:

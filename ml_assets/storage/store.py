@@ -111,11 +111,12 @@ class ArtifactStore:
         _log.info("published %s", _describe(certificate))
         return certificate
 
-    def quarantine(self, data: bytes, certificate: Certificate) -> str:
+    def quarantine(self, data: bytes, certificate: Certificate, *, alias: str | None = None) -> str:
         """Keep a refused candidate for people to look at; the version that is current stays so.
 
         Only if these very bytes were published before, and a gate has refused them now, that version is taken
-        back: the latest verdict on a version is the one that counts, and reading it fails from then on.
+        back, with its copy for people and tools: the latest verdict on a version is the one that counts, and
+        reading it fails from then on.
 
         Parameters
         ----------
@@ -123,6 +124,8 @@ class ArtifactStore:
             The encoded candidate.
         certificate : Certificate
             Its certificate, in which a gate refused or none looked.
+        alias : str, optional
+            As in :meth:`publish`.
 
         Returns
         -------
@@ -141,9 +144,10 @@ class ArtifactStore:
             raise StoreError(
                 f"{_describe(certificate)} passed every gate: use publish(), quarantine is for what did not"
             )
+        copy = None if alias is None else alias_place(self.root, certificate.asset, alias)
         require_same_bytes(slot, data, certificate)
         with self._publishing(slot):
-            revoke(slot, certificate)
+            revoke(slot, certificate, copy)
             put(slot, data, certificate, "quarantine")
             prune(slot, "quarantine", self.keep_versions, protected=certificate.sha256)
         _log.warning(

@@ -37,8 +37,8 @@ def raw_prices(
         prices = source.load(symbol)
     except (PriceFileError, PriceSourceError) as error:
         raise dg.Failure(f"{symbol} was refused: {error}", allow_retries=False) from error
-    restated = _restatement(store, prices)
-    context.log.info("%s: %s", symbol, restated)
+    changed, restated = _compare_with_last_version(store, prices)
+    context.log.info(f"{symbol}: {restated}")
     today = datetime.now(UTC).date()
     return Staged(
         prices,
@@ -54,18 +54,20 @@ def raw_prices(
             "last_day": str(prices.frame.index[-1].date()),
             "columns": ", ".join(prices.frame.columns),
             "cleaning": prices.report.summary(),
+            "history_changed": changed,
             "history_against_last_version": restated,
             "last_rows": dg.MetadataValue.md(prices.frame.tail(5).to_markdown()),
         },
     )
 
 
-def _restatement(store: ArtifactStore, prices: PriceHistory) -> str:
-    """Say what changed in rows that were published before."""
-    if store.current("raw_prices", prices.symbol) is None:
-        return "first version of this symbol"
+def _compare_with_last_version(store: ArtifactStore, prices: PriceHistory) -> tuple[bool, str]:
+    """Say whether rows that were published before have changed, and how."""
     try:
+        if store.current("raw_prices", prices.symbol) is None:
+            return False, "first version of this symbol"
         data, _ = store.read("raw_prices", prices.symbol)
     except NotCertified as error:
-        return f"the version before cannot be compared: {error.reason}"
-    return compare_histories(PriceHistory.from_bytes(data), prices).message
+        return True, f"the version before cannot be compared: {error.reason}"
+    restatement = compare_histories(PriceHistory.from_bytes(data), prices)
+    return restatement.changed, restatement.message

@@ -12,6 +12,7 @@ from ml_assets.gates import (
     oracle,
     scale,
 )
+from ml_assets.gates.lineage import one_lineage
 from ml_assets.gates.skill import every_test_day_scored, figures_recomputed, predictions_reproduced
 from ml_assets.gates.training import learned, training_rows_only, weights_finite_and_complete, weights_reload
 from ml_assets.mamba import MambaWeights, TrainingRecipe
@@ -19,6 +20,7 @@ from ml_assets.prices import PriceHistory
 from ml_assets.sequences import SequenceConfig, SequenceSet, build_sequences
 from ml_assets.skill import score
 from ml_assets.steps import Steps
+from ml_assets.storage import ArtifactStore
 from ml_assets.symbols import slug
 from orchestration.gating import Certified, Staged, gated_asset, verified
 from orchestration.partitions import SYMBOLS
@@ -166,6 +168,7 @@ def mamba_weights(
         "weights": verified("mamba_weights"),
     },
     gates={
+        "one_lineage": "The weights were trained on the split that they are scored on, of the same prices.",
         "every_test_day_scored": "One prediction per sealed day, none dropped, none added.",
         "figures_recomputed": "Outcomes, accuracy, baselines and p-value derived again from the raw closes.",
         "predictions_reproduced": "The certified weights give exactly the reported probabilities.",
@@ -175,6 +178,7 @@ def walk_forward_report(
     prices: Certified[PriceHistory],
     sequences: Certified[SequenceSet],
     weights: Certified[MambaWeights],
+    store: dg.ResourceParam[ArtifactStore],
 ) -> Staged:
     """Score one symbol's model."""
     from ml_assets.mamba import predict_direction
@@ -184,6 +188,9 @@ def walk_forward_report(
     return Staged(
         report,
         gates={
+            "one_lineage": lambda _: one_lineage(
+                store, prices.certificate, sequences.certificate, weights.certificate
+            ),
             "every_test_day_scored": lambda r: every_test_day_scored(sequences.value, r),
             "figures_recomputed": lambda r: figures_recomputed(prices.value, sequences.value, r),
             "predictions_reproduced": lambda r: predictions_reproduced(

@@ -1,0 +1,42 @@
+"""Follow a certificate to the very versions that a result was computed from."""
+
+from __future__ import annotations
+
+from ml_assets.storage.certificate import Certificate
+from ml_assets.storage.errors import NotCertified
+from ml_assets.storage.store import ArtifactStore
+
+__all__ = ["follow_input"]
+
+
+def follow_input(
+    store: ArtifactStore, certificate: Certificate, asset: str, partition: str | None
+) -> Certificate:
+    """Certificate of the version of an input that a result was computed from, verified with its bytes.
+
+    Parameters
+    ----------
+    store
+        Where the artifacts lie.
+    certificate
+        Of the result.
+    asset, partition
+        Which of its inputs.
+
+    Raises
+    ------
+    NotCertified
+        If the result was not computed from such an input, or that version cannot be verified any more.
+    """
+    name = asset if partition is None else f"{asset}/{partition}"
+    sha256 = certificate.inputs.get(name)
+    if sha256 is None:
+        raise NotCertified(
+            f"the certificate of {certificate.asset} does not name it as an input",
+            code="wrong_certificate",
+            asset=asset,
+            partition=partition,
+            remedy=f"Materialize {certificate.asset} again",
+        )
+    _, found = store.read(asset, partition, sha256)
+    return found

@@ -1,0 +1,73 @@
+"""One run of the real command on a folder of a user's files, looked at by several modules."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import dagster as dg
+import pandas as pd
+import pytest
+
+from ml_assets.simulation import simulate
+from orchestration.settings import Settings
+from tests.integration.project import Project
+
+__all__ = ["FolderRun", "command", "folder_run"]
+
+DAYS, SHORT_DAYS = 1300, 400
+# The edge is far above what daily prices have: few days and few epochs suffice to find it. Its market is of the
+# kind that no baseline can follow, and the limit above which skill is taken for a leak is lifted for it.
+SETTINGS = {
+    "epochs": 40, "test_days": 500, "quarantine_accuracy": 0.95, "pinn_adam_steps": 300, "pinn_bfgs_iterations": 2000,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class FolderRun:
+    """A finished ``gated-mamba run``."""
+
+    project: Project
+    exit_code: int
+    output: str
+    errors: str
+
+
+def command(*arguments: str, folder: Path, **settings: object) -> subprocess.CompletedProcess[str]:
+    """Run ``gated-mamba`` as a user would, with settings in the environment."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("ML_ASSETS_")}
+    environment |= {f"ML_ASSETS_{name.upper()}": str(value) for name, value in settings.items()}
+    environment["PYTHONPATH"] = str(Path(__file__).parents[2])
+    return subprocess.run(
+        [sys.executable, "-m", "orchestration.cli", *arguments],
+        cwd=folder, env=environment, capture_output=True, text=True, timeout=300, check=False,
+    )  # fmt: skip
+
+
+def write_prices(folder: Path) -> None:
+    """Two good files, a header without rows, a word in a cell of prices, a file too short."""
+    folder.mkdir()
+    edge = simulate("gated", DAYS, best_accuracy=0.85, seed=3).prices.frame
+    walk = simulate("random_walk", DAYS, seed=1).prices.frame
+    edge.rename_axis("Date").rename(columns=str.capitalize).to_csv(folder / "EDGE.csv")
+    walk.rename_axis("Date").rename(columns=str.capitalize).to_csv(folder / "WALK.csv")
+    walk.iloc[:SHORT_DAYS].to_csv(folder / "SHORT.csv")
+    (folder / "EMPTY.csv").write_text("Date,Close\n")
+    text = walk["close"].map("{:.4f}".format).to_frame("Close").rename_axis("Date")
+    text.iloc[40, 0] = "twelve"
+    text.to_csv(folder / "WORDS.csv")
+
+
+@pytest.fixture(scope="session")
+def folder_run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FolderRun]:
+    root = tmp_path_factory.mktemp("folder_run")
+    write_prices(root / "prices")
+    settings: Mapping[str, object] = {"home": root / "var", "prices": root / "prices", **SETTINGS}
+    done = command("run", folder=root, **settings)
+    with dg.DagsterInstance.from_config(str(root / "var" / "dagster")) as instance:
+        project = Project(root, instance, Settings(**{**settings, "prices": str(root / "prices")}), {})
+        yield FolderRun(project, done.returncode, done.stdout, done.stderr)
