@@ -31,9 +31,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.getLogger("ml_assets.storage").setLevel(logging.ERROR)  # the closing table names what was refused
     from orchestration.commands import run_all, train_options  # imports Dagster: not for --help
 
-    if options.command == "options":
-        return train_options(settings)
-    return run_all(settings, every_symbol=options.all)
+    try:
+        if options.command == "options":
+            return train_options(settings)
+        return run_all(settings, every_symbol=options.all)
+    except KeyboardInterrupt:
+        print("stopped; what has passed its gates stays, the rest is made by the next run", file=sys.stderr)
+        return 130
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -57,9 +61,9 @@ def _prepare_process(settings: Settings) -> None:
 
 
 def _ui(settings: Settings) -> int:
-    from orchestration.instance import prepare_home
+    from orchestration.instance import open_instance
 
-    prepare_home(settings)
+    open_instance(settings).dispose()
     # Dagster advises its newer `dg dev`, which needs a project layout of its own.
     command = [sys.executable, "-W", "ignore:Function `dev_command`", "-m", "dagster", "dev"]
     where = ["-w", str(_WORKSPACE)] if _WORKSPACE.exists() else ["-m", "orchestration.definitions"]

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 
 import dagster as dg
 
+from ml_assets.storage import ProcessId
+from orchestration.instance import PROCESS
 from orchestration.partitions import SYMBOLS
 
 __all__ = ["RunOutcome", "register_symbols", "run_job", "training_options"]
@@ -54,7 +56,13 @@ def run_job(
     partition: str | None = None,
     assets: Sequence[str] | None = None,
 ) -> RunOutcome:
-    """Execute a job in this process; a failure is an outcome, not an exception."""
+    """Execute a job in this process; a failure is an outcome, not an exception.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        If Ctrl-C or SIGTERM ended the run: Dagster makes that a failed step, but it is meant for us all.
+    """
     start = time.monotonic()
     result = defs.resolve_job_def(job).execute_in_process(
         instance=instance,
@@ -62,7 +70,10 @@ def run_job(
         asset_selection=None if assets is None else [dg.AssetKey(a) for a in assets],
         run_config=_QUIET,
         raise_on_error=False,
+        tags={PROCESS: ProcessId.of_self().tag},
     )
+    if not result.success and _was_interrupted(result):
+        raise KeyboardInterrupt
     evaluations = result.get_asset_check_evaluations()
     return RunOutcome(
         job=job,
@@ -96,6 +107,11 @@ def _quarantine(evaluations: Sequence[dg.AssetCheckEvaluation]) -> str | None:
     """Where the refused candidate lies, if there is one."""
     places = [e.metadata["quarantine"].value for e in evaluations if "quarantine" in e.metadata]
     return str(places[0]) if places else None
+
+
+def _was_interrupted(result: dg.ExecuteInProcessResult) -> bool:
+    failures = (event.step_failure_data.error for event in result.all_events if event.is_step_failure)
+    return any(e is not None and e.cls_name == "DagsterExecutionInterruptedError" for e in failures)
 
 
 def _reason(result: dg.ExecuteInProcessResult) -> str:

@@ -6,9 +6,13 @@ import os
 
 import dagster as dg
 
+from ml_assets.storage import ProcessId
 from orchestration.settings import Settings
 
-__all__ = ["open_instance", "prepare_home"]
+__all__ = ["PROCESS", "open_instance", "prepare_home"]
+
+PROCESS = "gated-mamba/process"
+"""Tag of a run that lives in a process of ours, by which its death is noticed."""
 
 _CONFIG = """\
 # Written once by gated-mamba; yours to edit.
@@ -33,6 +37,19 @@ def prepare_home(settings: Settings) -> None:
 
 
 def open_instance(settings: Settings) -> dg.DagsterInstance:
-    """Open the instance, creating it at the first use."""
+    """Open the instance, creating it at the first use; runs whose process was killed are closed."""
     prepare_home(settings)
-    return dg.DagsterInstance.get()
+    instance = dg.DagsterInstance.get()
+    _close_dead_runs(instance)
+    return instance
+
+
+def _close_dead_runs(instance: dg.DagsterInstance) -> None:
+    """Record the end of runs that could not do so: else they hold a place in the queue for ever.
+
+    Readers, too, would wait for the verdicts that such a run has announced.
+    """
+    for run in instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED])):
+        process = ProcessId.from_tag(run.tags.get(PROCESS, ""))
+        if process is not None and process.is_dead():
+            instance.report_run_failed(run, "its process was killed, or the machine went down; run it again")

@@ -90,27 +90,33 @@ class GatedIOManager(dg.IOManager):
 
     def _read_or_mark(self, context: dg.InputContext, partition: str) -> Certified[Any] | Refusal:
         try:
-            return self._read(context, partition)
+            return self._read_or_wait(context, partition)
         except NotCertified as error:
             context.log.warning("%s", error)
             return Refusal(partition, error.reason)
-        except _Pending as pending:
-            raise self._retry(context, partition, pending) from None
 
     def _read_or_refuse(self, context: dg.InputContext, partition: str | None) -> Certified[Any]:
         try:
-            return self._read(context, partition)
+            return self._read_or_wait(context, partition)
         except NotCertified as error:
             raise dg.Failure(
                 description=f"{_name(context, partition)} may not be read: {error.reason}. {error.remedy}.",
                 allow_retries=False,
             ) from error
-        except _Pending as pending:
-            raise self._retry(context, partition, pending) from None
 
-    def _retry(self, context: dg.InputContext, partition: str | None, pending: _Pending) -> Exception:
-        context.log.info("waiting for %s: %s", _name(context, partition), pending.reason)
-        return dg.RetryRequested(max_retries=self._wait_tries, seconds_to_wait=self._wait_seconds)
+    def _read_or_wait(self, context: dg.InputContext, partition: str | None) -> Certified[Any]:
+        """Read; a gate that is still running puts it off, but not for ever and not outside a run."""
+        try:
+            return self._read(context, partition)
+        except _Pending as pending:
+            if _tries(context, self._wait_tries) >= self._wait_tries:
+                asset = context.asset_key.to_user_string()
+                remedy = "Read again when that run has ended; if it hangs, terminate it in the UI"
+                raise _refused(asset, partition, None, pending.reason, remedy) from None
+            context.log.info("waiting for %s: %s", _name(context, partition), pending.reason)
+            raise dg.RetryRequested(
+                max_retries=self._wait_tries, seconds_to_wait=self._wait_seconds
+            ) from None
 
     def _read(self, context: dg.InputContext, partition: str | None) -> Certified[Any]:
         """Verify the gates of the newest version, then its bytes; decode the bytes that were verified."""
@@ -162,20 +168,34 @@ def _require_passed(asset: str, partition: str | None, version: Version, verdict
         raise _Pending("; ".join(f"gate {v.gate} {v.reason}" for v in running))
 
 
-def _refused(asset: str, partition: str | None, sha256: str | None, reason: str) -> NotCertified:
+def _refused(
+    asset: str,
+    partition: str | None,
+    sha256: str | None,
+    reason: str,
+    remedy: str = "Materialize it again and let its gates pass",
+) -> NotCertified:
     return NotCertified(
         reason,
         code="no_version" if sha256 is None else "gate_failed",
         asset=asset,
         partition=partition,
         sha256=sha256,
-        remedy="Materialize it again and let its gates pass",
+        remedy=remedy,
     )
 
 
 def _is_fan_in(context: dg.InputContext) -> bool:
     """Tell a fan-in over a universe that happens to hold one symbol from a one-to-one read."""
-    return not context.step_context.has_partition_key
+    return not context.has_partition_key
+
+
+def _tries(context: dg.InputContext, outside_a_run: int) -> int:
+    """How often this step has been put off; a read from a notebook has no step."""
+    try:
+        return context.step_context.previous_attempt_count
+    except dg.DagsterInvariantViolationError:
+        return outside_a_run
 
 
 def _name(context: dg.InputContext, partition: str | None) -> str:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from ml_assets.gates._changes import day
 from ml_assets.gates._verdict import Violation
 from ml_assets.prices.history import PriceHistory
+from ml_assets.rolling import Floats
 from ml_assets.sequence_set import SequenceSet
 
 __all__ = [
@@ -28,6 +29,7 @@ Rebuild = Callable[[PriceHistory], SequenceSet]
 RELATIVE = 1.3e-7
 """One unit in the last place of float32: two float64 values that agree to 1e-9 may be stored so far apart."""
 _ABSOLUTE = 1e-12
+_VISIBLE = 1e-3  # of a standardized feature
 
 
 def rebuilt(rebuild: Rebuild, prices: PriceHistory, change: str) -> SequenceSet:
@@ -55,12 +57,25 @@ def unequal_bits(a: NDArray[np.floating], b: NDArray[np.floating]) -> NDArray[np
     return np.asarray((a != b) & ~(np.isnan(a) & np.isnan(b)))
 
 
-def unequal(a: NDArray[np.floating], b: NDArray[np.floating]) -> NDArray[np.bool_]:
-    """Mark where the values differ by more than the rounding of float32."""
+def unequal(
+    a: NDArray[np.floating], b: NDArray[np.floating], spread: Floats | None = None
+) -> NDArray[np.bool_]:
+    """Mark where the values differ by more than the rounding of float32.
+
+    Parameters
+    ----------
+    a, b : ndarray, shape (rows, columns)
+    spread : ndarray, shape (columns,), optional
+        What each column is divided by before a model reads it. A rounding error that this would blow up
+        (a column of 1000 plus or minus its last digit) counts as a difference.
+    """
     different = unequal_bits(a, b)
     if different.any():
         with np.errstate(invalid="ignore"):
-            close = np.abs(a[different] - b[different]) <= RELATIVE * np.abs(b[different]) + _ABSOLUTE
+            apart = np.abs(a[different] - b[different])
+            close = apart <= RELATIVE * np.abs(b[different]) + _ABSOLUTE
+            if spread is not None:
+                close &= apart <= _VISIBLE * np.broadcast_to(spread, a.shape)[different]
         different[different] = ~close
     return different
 

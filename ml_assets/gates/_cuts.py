@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from ml_assets.gates._every_day import STRETCH
 from ml_assets.prices.history import PriceHistory
 from ml_assets.sequence_set import SequenceSet
 
@@ -57,6 +58,8 @@ def hard_spots(
     add(some(np.flatnonzero(step == 0.0), 3), "flat day")
     add(np.concatenate([some(holes, 3), some(holes, 3) - 1]), "missing value")
     add(some(np.arange(1, n - 1), random), "random")
+    # So dense that whatever looks further ahead than the every-day test lies across one of them.
+    add(np.arange(STRETCH, n - 1, STRETCH), "every so often")
     return dict(sorted(found.items()))
 
 

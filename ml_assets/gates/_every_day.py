@@ -4,7 +4,8 @@ A leak that bites on rare days (after a crash, on some Fridays) shows only if th
 Cutting at each of 8,000 days would take 8,000 builds. But a feature that remembers `reach` days sees
 nothing of what was redrawn before that. So one build serves many days at once: ``reach + 1`` true days,
 then a stretch of redrawn ones, and so on through the whole history. The last day of each true run must come
-out as stored, with the coming weeks redrawn. Moving the pattern on day by day covers every day.
+out as stored, with the coming weeks redrawn. Moving the pattern on day by day covers every day, twice:
+the second time with the opposite future.
 
 This is a screen. Days may rightly remember longer than the reach that was measured, so a difference counts
 only after it is confirmed with a true past and nothing but the following stretch redrawn.
@@ -16,15 +17,15 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ml_assets.gates._changes import day, redraw, with_frame
+from ml_assets.gates._changes import OPPOSITES, day, redraw, with_frame
 from ml_assets.gates._compare import Rebuild, columns_of, first_difference, rebuilt, unequal
 from ml_assets.gates._verdict import Tally, Violation
 from ml_assets.prices.history import PriceHistory
 from ml_assets.sequence_set import SequenceSet
 
-__all__ = ["every_day"]
+__all__ = ["STRETCH", "every_day"]
 
-_STRETCH = 25  # days: a leak from further ahead than that lies across many of the ordinary cuts
+STRETCH = 61  # days: a leak from further ahead lies across one of the ordinary cuts, which are as dense
 _PATIENCE = 3  # unconfirmed days after which a feature counts as one with a long memory
 
 
@@ -61,18 +62,23 @@ def every_day(
     """
     n, covered, unconfirmed = len(prices.frame), reach <= longest, np.zeros(len(reach), dtype=np.int64)
     true_days = int(reach[covered].max(initial=0)) + 1
-    stretch = max(_STRETCH, staged.horizon + 5)
+    stretch = max(STRETCH, staged.horizon + 5)
     period = true_days + stretch
-    for phase in range(min(period, n - 1)):
+    phases = range(min(period, n - 1))
+    for phase, style, seed in (
+        (p, s, seed) for p in phases for seed in [rng.integers(1 << 32)] for s in OPPOSITES
+    ):
         if not covered.any():
             break
         place = (np.arange(n) - phase) % period
         ends = np.arange(phase, n - 1, period)
-        changed = redraw(prices, (place >= 1) & (place <= stretch), rng, "wild")
+        changed = redraw(prices, (place >= 1) & (place <= stretch), np.random.default_rng(seed), style)
         other = rebuilt(rebuild, changed, "on a history with redrawn stretches")
         mine, theirs = columns_of(staged, other)
         mine, theirs = mine[covered[mine]], theirs[covered[mine]]
-        different = unequal(staged.features[np.ix_(ends, mine)], other.features[np.ix_(ends, theirs)])
+        different = unequal(
+            staged.features[np.ix_(ends, mine)], other.features[np.ix_(ends, theirs)], staged.scale[mine]
+        )
         tally.checked += different.size
         for row in np.flatnonzero(different.any(axis=1)):
             suspects = mine[different[row]]
@@ -93,7 +99,9 @@ def _confirm(
     other = rebuilt(rebuild, with_frame(prices, frame), change)
     columns = columns_of(staged, other)
     rows = slice(0, end + 1)
-    different = unequal(staged.features[rows, columns[0]], other.features[rows, columns[1]])
+    different = unequal(
+        staged.features[rows, columns[0]], other.features[rows, columns[1]], staged.scale[columns[0]]
+    )
     if different.any():
         text = first_difference(prices, staged, other, different, columns)
         raise Violation(f"{text} {change}: the row reads the future")

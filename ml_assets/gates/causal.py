@@ -31,7 +31,9 @@ from ml_assets.gates._compare import (
     unequal_bits,
 )
 from ml_assets.gates._cuts import hard_spots, shortest_history
+from ml_assets.gates._every_cut import every_cut
 from ml_assets.gates._every_day import every_day
+from ml_assets.gates._smooth import smooth
 from ml_assets.gates._verdict import Tally, Violation, require, verdict
 from ml_assets.gates.result import GateResult
 from ml_assets.prices.history import PriceHistory
@@ -40,7 +42,6 @@ from ml_assets.sequence_set import SequenceSet
 __all__ = ["causal"]
 
 _RANDOM_CUTS = 16
-_EXTRA_CUTS = 200  # when some feature's memory is too long for the every-day test
 _REACH_LIMIT = 160
 _LAST_BIT_SHARE = 0.05
 
@@ -89,13 +90,14 @@ class _Audit:
         reach = self.reach()
         longest = min(_REACH_LIMIT, len(self.prices.frame) // 4)
         bounded = every_day(self.prices, self.staged, self.rebuild, self.rng, reach, longest, tally)
-        cuts = hard_spots(
-            self.prices, self.staged, self.rng, _RANDOM_CUTS + (0 if bounded.all() else _EXTRA_CUTS)
-        )
-        self.cut_off(cuts)
+        cuts = hard_spots(self.prices, self.staged, self.rng, _RANDOM_CUTS)
+        self.cut_off({last: reason for last, reason in cuts.items() if reason != "every so often"})
         self.redrawn(cuts)
         self.all_alive()
+        if not bounded.all():
+            every_cut(self.prices, self.staged, self.rebuild, self.rng, tally)
         self.calendar_free(bounded, reach)
+        smooth(self.prices, self.staged, self.rebuild, tally)
         tally.figures.update(
             cuts=self.cuts,
             features=len(bounded),
@@ -151,7 +153,7 @@ class _Audit:
                 return np.full_like(reach, n)  # unknown; if it depends on the future, the cuts will show it
             mine, theirs = columns_of(self.staged, other)
             after = slice(last + 1, None)
-            different = unequal_bits(self.staged.features[after, mine], other.features[after, theirs])
+            different = unequal(self.staged.features[after, mine], other.features[after, theirs])
             furthest = np.where(different.any(axis=0), len(different) - np.argmax(different[::-1], axis=0), 0)
             missing = np.setdiff1d(np.arange(len(reach)), mine)
             reach[mine] = np.maximum(reach[mine], furthest)
@@ -180,6 +182,7 @@ class _Audit:
             change = f"when the prices after {day(self.prices, last)} ({reason}) are redrawn ({style})"
             other = rebuilt(self.rebuild, redraw_after(self.prices, last, self.rng, style), change)
             self.past_unchanged(other, last, change)
+            self.same_split(other, change)
             mine, theirs = columns_of(self.staged, other)
             later = slice(last + 1, len(other.features))
             moved = unequal_bits(self.staged.features[later, mine], other.features[later, theirs]).any(axis=0)
@@ -191,7 +194,7 @@ class _Audit:
         require(len(columns[0]) > 0, f"{staged.symbol}: no feature of the artifact is left {change}")
         rows = slice(0, last + 1)
         mine, theirs = staged.features[rows, columns[0]], other.features[rows, columns[1]]
-        different = unequal(mine, theirs)
+        different = unequal(mine, theirs, staged.scale[columns[0]])
         if different.any():
             text = first_difference(self.prices, staged, other, different, columns)
             raise Violation(f"{text} {change}: the row reads the future")
@@ -220,6 +223,16 @@ class _Audit:
                 f"{self.staged.symbol}: the sequence of {day(self.prices, int(odd[-1]))} is {where} but not "
                 "so "
                 f"{change}: whether a day is used reads the future"
+            )
+
+    def same_split(self, other: SequenceSet, change: str) -> None:
+        """The parts follow from the number of days, not from what happens on them."""
+        mine, theirs = (s.ledger["split"].astype(str).to_numpy() for s in (self.staged, other))
+        if len(mine) == len(theirs) and (mine != theirs).any():
+            row = int(np.argmax(mine != theirs))
+            raise Violation(
+                f"{self.staged.symbol}: the row of {day(self.prices, int(self.staged.ledger['position'][row]))} "
+                f"is {mine[row]!r} as stored but {theirs[row]!r} {change}: the split was chosen by the prices"
             )
 
     def all_alive(self) -> None:

@@ -27,6 +27,7 @@ __all__ = ["augmented_non_interference", "non_interference"]
 _TRAINING_FIELDS = ("X", "y", "step_returns", "parent", "is_copy", "as_of_train", "center", "scale")
 _VALIDATION_FIELDS = ("X_val", "y_val", "step_returns_val", "as_of_val")
 _FITTED = ("center", "scale")
+_ROUNDING = 1e-4  # of a mean over the same days in another order, in standardized units
 
 
 def non_interference(
@@ -98,6 +99,8 @@ def augmented_non_interference(
             other = augment(_later_days_redrawn(sequences, last, rng))
             fields = every if "validation" in parts else _TRAINING_FIELDS
             tally.checked += _same_augmented(staged, other, fields, change)
+        tally.checked += _labels_unread(sequences, staged, augment, rng)
+        tally.checked += _own_window(sequences, staged, augment)
         return (
             f"{staged.symbol}: {len(staged.X)} augmented rows bit-equal with other features and labels after "
             f"{sequences.train_end}, {len(staged.X_val)} validation rows after {sequences.validation_end}; "
@@ -115,6 +118,48 @@ def _later_days_redrawn(sequences: SequenceSet, last: int, rng: np.random.Genera
     features[later] = (-features[later] + noise).astype(np.float32)
     returns[unknown] = -returns[unknown] + 0.1 * rng.standard_normal(len(returns[unknown]))
     return replace(sequences, features=features, returns=returns)
+
+
+def _labels_unread(
+    sequences: SequenceSet,
+    staged: AugmentedSet,
+    augment: Callable[[SequenceSet], AugmentedSet],
+    rng: np.random.Generator,
+) -> int:
+    """Draw all labels anew: no feature of any row, copies included, may follow."""
+    noise = 0.02 * rng.standard_normal(len(sequences.returns))
+    other = augment(replace(sequences, returns=np.where(np.isnan(sequences.returns), np.nan, noise)))
+    change = "when all labels are redrawn: a copy's features must not depend on its label"
+    return _same_augmented(staged, other, ("X", "X_val", "parent", "is_copy", *_FITTED), change)
+
+
+def _own_window(
+    sequences: SequenceSet, staged: AugmentedSet, augment: Callable[[SequenceSet], AugmentedSet]
+) -> int:
+    """Put the later half of the training days in reverse order: copies of earlier windows stay.
+
+    Means and deviations over the training rows are the same in any order; what else comes from another
+    row comes from its window.
+    """
+    positions = sequences.positions("train")
+    copied = np.sort(staged.parent[staged.is_copy])
+    middle, last = int(positions[copied[len(copied) // 2]]), int(positions[-1])
+    features = sequences.features.copy()
+    features[middle + 1 : last + 1] = features[middle + 1 : last + 1][::-1].copy()
+    other = augment(replace(sequences, features=features))
+    rows = staged.is_copy & (positions[np.where(staged.is_copy, staged.parent, 0)] <= middle)
+    change = "when the later half of the training days is put in reverse order"
+    require(other.X.shape == staged.X.shape, f"{staged.symbol}: X has another shape {change}")
+    apart = np.abs(staged.X[rows] - other.X[rows])
+    if (apart > _ROUNDING).any():
+        k, step, column = (int(i) for i in np.argwhere(apart > _ROUNDING)[0])
+        row = int(np.flatnonzero(rows)[k])
+        raise Violation(
+            f"{staged.symbol}: the copy X[{row}] of the window up to {staged.as_of_train[staged.parent[row]]}, "
+            f"feature {staged.feature_names[column]!r}, is {staged.X[row, step, column]} as stored but "
+            f"{other.X[row, step, column]} {change}: it mixes rows"
+        )
+    return int(apart.size)
 
 
 def _boundaries(sequences: SequenceSet) -> Iterator[tuple[tuple[str, ...], int]]:

@@ -7,7 +7,7 @@ from ml_assets.release import Release
 from ml_assets.skill import Promotion
 from ml_assets.storage import ArtifactStore, Certificate, NotCertified
 
-__all__ = ["every_version_certified", "measured_version", "only_promoted"]
+__all__ = ["every_version_certified", "judged_version", "measured_version", "only_promoted"]
 
 
 def every_version_certified(store: ArtifactStore, release: Release) -> GateResult:
@@ -40,3 +40,26 @@ def measured_version(latency: Certificate, release: Release) -> GateResult:
     measured = latency.inputs.get("pinn_weights")
     message = f"released option network {[s[:12] for s in released]}, measured {str(measured)[:12]}"
     return GateResult("measured_version", released == [measured], message, len(released))
+
+
+def judged_version(store: ArtifactStore, promotion: Certificate, release: Release) -> GateResult:
+    """Require that released weights are the very version that the judged report had scored.
+
+    The chain is walked anew: the promotion names its report, the report's certificate names the weights.
+    """
+    name = "judged_version"
+    for version in release.versions:
+        if version.asset != "mamba_weights":
+            continue
+        symbol = version.partition
+        report = promotion.inputs.get(f"walk_forward_report/{symbol}", "")
+        try:
+            _, certificate = store.read("walk_forward_report", symbol, report)
+        except (NotCertified, ValueError) as error:
+            return GateResult(name, False, f"{symbol}: no certified report behind its verdict: {error}", 1)
+        judged = certificate.inputs.get(f"mamba_weights/{symbol}")
+        if judged != version.sha256:
+            message = f"{symbol}: released {version.sha256[:12]}, but {str(judged)[:12]} was judged"
+            return GateResult(name, False, message, 1)
+    count = len(release.versions)
+    return GateResult(name, True, f"{count} released versions traced to their verdicts", count)

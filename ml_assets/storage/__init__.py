@@ -1,5 +1,6 @@
 """Files that survive crashes and crowds, and artifacts that nobody reads before their gates have passed."""
 
+from ml_assets.storage._process import ProcessId
 from ml_assets.storage.atomic import DiskFullError, atomic_write, remove_stale_temps, safe_makedirs
 from ml_assets.storage.certificate import Certificate, GateVerdict, certify
 from ml_assets.storage.errors import NotCertified, StoreError
@@ -17,6 +18,7 @@ __all__ = [
     "Holder",
     "LockTimeout",
     "NotCertified",
+    "ProcessId",
     "RetryError",
     "StoreError",
     "atomic_write",

@@ -37,6 +37,12 @@ def raw_prices(
         prices = source.load(symbol)
     except (PriceFileError, PriceSourceError) as error:
         raise dg.Failure(f"{symbol} was refused: {error}", allow_retries=False) from error
+    if prices.symbol != symbol:
+        raise dg.Failure(
+            f"partition {symbol!r} is not how {prices.symbol!r} is written: the same prices would be judged "
+            f"twice. Delete this partition and use {prices.symbol!r}",
+            allow_retries=False,
+        )
     changed, restated = _compare_with_last_version(store, prices)
     context.log.info(f"{symbol}: {restated}")
     today = datetime.now(UTC).date()

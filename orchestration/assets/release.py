@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from ml_assets.gates.release import every_version_certified, measured_version, only_promoted
+from ml_assets.gates.release import every_version_certified, judged_version, measured_version, only_promoted
 from ml_assets.gates.skill import every_symbol_judged, rule_applied
 from ml_assets.pinn import LatencyReport, PinnWeights
 from ml_assets.release import compose_release
@@ -59,6 +59,7 @@ def promotion(
     gates={
         "every_version_certified": "Each released artifact is read through its certificate.",
         "only_promoted": "Released symbols are exactly the promoted ones.",
+        "judged_version": "Released weights are the very version whose report was judged.",
         "measured_version": "The option network released is the one whose latency was measured.",
     },
 )
@@ -75,6 +76,7 @@ def release(
         gates={
             "every_version_certified": lambda r: every_version_certified(store, r),
             "only_promoted": lambda r: only_promoted(verdicts.value, r),
+            "judged_version": lambda r: judged_version(store, verdicts.certificate, r),
             "measured_version": lambda r: measured_version(latency.certificate, r),
         },
         inputs=[verdicts, latency, options],

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import dagster as dg
-import pandas as pd
 import pytest
 
 from ml_assets.simulation import simulate
@@ -20,11 +19,15 @@ from tests.integration.project import Project
 __all__ = ["FolderRun", "command", "folder_run"]
 
 DAYS, SHORT_DAYS = 1300, 400
-# The edge is far above what daily prices have: few days and few epochs suffice to find it. Its market is of the
-# kind that no baseline can follow, and the limit above which skill is taken for a leak is lifted for it.
+# The edge is far above what daily prices have: few days and few epochs suffice to find it. Its market is of
+# the kind that no baseline can follow, and the limit above which skill is taken for a leak is lifted for it.
 SETTINGS = {
-    "epochs": 40, "test_days": 500, "quarantine_accuracy": 0.95, "pinn_adam_steps": 300, "pinn_bfgs_iterations": 2000,
-}  # fmt: skip
+    "epochs": 40,
+    "test_days": 500,
+    "quarantine_accuracy": 0.95,
+    "pinn_adam_steps": 300,
+    "pinn_bfgs_iterations": 3000,  # enough for the gates, in 20 s beside the symbols
+}
 
 
 @dataclass(frozen=True)

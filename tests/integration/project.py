@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
+from dagster._core.definitions.sensor_definition import SensorExecutionData
 
 from ml_assets.prices import PriceFileError, PriceHistory, PriceSource, PriceSourceError, Problem
 from ml_assets.storage import ArtifactStore, Certificate
 from orchestration.definitions import build_defs
 from orchestration.fleet import RunOutcome, register_symbols, run_job
 from orchestration.settings import Settings
+from tests.integration.backfills import INSTANCE
 
 __all__ = ["Market", "Project", "open_project"]
 
@@ -71,6 +73,16 @@ class Project:
         """Certificate of the current version, verified with its bytes."""
         return self.store.read(asset, partition)[1]
 
+    def tick(self) -> SensorExecutionData:
+        """Evaluate the sensor for new symbols, as the daemon does."""
+        defs = self.defs
+        resources = {name: defs.resources[name] for name in ("source", "settings")}  # type: ignore[index]
+        repository = defs.get_repository_def()
+        with dg.build_sensor_context(
+            instance_ref=self.instance.get_ref(), repository_def=repository, resources=resources
+        ) as context:
+            return repository.get_sensor_def("new_symbols").evaluate_tick(context)
+
     def materializations(self, asset: str, partition: str | None = None) -> list[dg.AssetMaterialization]:
         """Newest first."""
         wanted = dg.AssetRecordsFilter(
@@ -85,7 +97,9 @@ def open_project(root: Path, source: PriceSource, **settings: Any) -> Iterator[P
     """Open the project whose store and instance lie in ``root``, making them at the first use."""
     home = root / "dagster"
     home.mkdir(parents=True, exist_ok=True)
-    with dg.instance_for_test(temp_dir=str(home)) as instance:
-        project = Project(root, instance, Settings(home=root, prices="simulated", **settings), {"source": source})
+    with dg.instance_for_test(overrides=INSTANCE, temp_dir=str(home)) as instance:
+        project = Project(
+            root, instance, Settings(home=root, prices="simulated", **settings), {"source": source}
+        )
         register_symbols(instance, source.symbols())
         yield project

@@ -91,10 +91,9 @@ def not_made_by_gated_asset(asset: dg.AssetsDefinition) -> Iterator[str]:
 
 def lost_verdicts(asset: dg.AssetsDefinition) -> Iterator[str]:
     policy = asset.backfill_policy
-    if policy is not None and policy.policy_type != dg.BackfillPolicyType.MULTI_RUN:
-        yield f"{name_of(asset)} takes many partitions in a single run"
     if policy is not None and policy.max_partitions_per_run != 1:
-        yield f"{name_of(asset)} takes several partitions in a run"
+        # None is all of them: the policy single_run.
+        yield f"{name_of(asset)} takes {policy.max_partitions_per_run or 'all'} partitions in a run"
     if asset.can_subset or len(list(asset.keys)) != 1:
         yield f"{name_of(asset)} is a multi-asset"
 

@@ -146,7 +146,30 @@ AUGMENTS: dict[str, tuple[str, Callable[[SequenceSet], AugmentedSet]]] = {
     "test rows as validation": ("augmented_ledger", _test_as_validation),
     "step labels moved": ("augmented_ledger", _shifted_steps),
 }
+
+
+def _labels_in_copies(X: Any, y: Any, **options: Any) -> Any:
+    out, labels = augment_data(X, y, **options)
+    out[len(X) :, -1, 0] += 0.1 * np.sign(labels[len(X) :])
+    return out, labels
+
+
+def _mixed_with(days: int) -> Callable[..., Any]:
+    """A fifth of each copy comes from the window that ends some days later."""
+
+    def augment(X: Any, y: Any, **options: Any) -> Any:
+        out, labels = augment_data(X, y, **options)
+        other = np.minimum(np.arange(0, len(X), options["every"]) + days, len(X) - 1)
+        out[len(X) :] = 0.8 * out[len(X) :] + 0.2 * X[other]
+        return out, labels
+
+    return augment
+
+
 STEPS: dict[str, tuple[str, Callable[..., Any]]] = {
+    "labels in the features of copies": ("augmented_non_interference", _labels_in_copies),
+    "copies mixed with the next row": ("augmented_non_interference", _mixed_with(1)),
+    "copies mixed with later training rows": ("augmented_non_interference", _mixed_with(30)),
     "noise without a seed": ("augmented_non_interference", _unseeded),
     "labels of copies changed": ("augmented_ledger", _noisy_labels),
     "rows shuffled": ("augmented_ledger", _shuffled),

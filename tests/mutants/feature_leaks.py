@@ -149,6 +149,19 @@ class _FirstSeen:
         return clean[:, _NEXT] + self.table.reindex(keys).fillna(0.0).to_numpy()
 
 
+class _ByReturns:
+    """A table filled from the first history that it sees, keyed by the returns themselves."""
+
+    def __init__(self) -> None:
+        self.table: dict[float, float] = {}
+
+    def __call__(self, frame: pd.DataFrame, clean: Floats) -> Floats:
+        keys = np.round(clean[:, _NEXT], 7)
+        if not self.table:
+            self.table = dict(zip(keys.tolist(), _next_return(frame).tolist(), strict=True))
+        return clean[:, _NEXT] + np.array([self.table.get(k, 0.0) for k in keys.tolist()])
+
+
 class _Cached:
     """The features of the first history for every history."""
 
@@ -163,6 +176,23 @@ class _Cached:
 
 def _noise(frame: pd.DataFrame, clean: Floats) -> Floats:
     return clean[:, _NEXT] + 1e-3 * np.random.default_rng().standard_normal(len(clean))
+
+
+def _hidden(value: Callable[[Floats], Floats]) -> Callable[[pd.DataFrame], Floats]:
+    """Tomorrow's return on a few days, in a feature whose memory never ends."""
+
+    def leak(frame: pd.DataFrame, clean: Floats) -> Floats:
+        rare = np.abs(np.nan_to_num(clean[:, 4]) * 1e7).astype(np.int64) % 150 == 3
+        return value(clean[:, 4]) + np.where(rare, _next_return(frame), 0.0)
+
+    return _into(4, leak)
+
+
+def _yes_or_no(day: int, answer: Callable[[pd.DataFrame], Any]) -> Callable[[pd.DataFrame], Floats]:
+    """One bit about the future on one day."""
+    return _into(
+        _NEXT, lambda f, x: x[:, _NEXT] + 0.01 * ((np.arange(len(x)) == day) & np.asarray(answer(f), bool))
+    )
 
 
 def _threshold_of_all(frame: pd.DataFrame, clean: Floats) -> Floats:
@@ -235,6 +265,28 @@ FEATURES: dict[str, Callable[[pd.DataFrame], Floats]] = {
     "tomorrow's open": _into(25, _next_column("open")),
     "tomorrow's high": _into(26, _next_column("high")),
     "tomorrow's low": _into(27, _next_column("low")),
+    "rare, in an expanding mean": _hidden(lambda x: pd.Series(x).expanding().mean().to_numpy()),
+    "rare, in a moving average over 250 days": _hidden(
+        lambda x: pd.Series(x).ewm(span=250).mean().to_numpy()
+    ),
+    "rare, in a running total": _hidden(lambda x: pd.Series(x).rolling(20).std().to_numpy()),
+    "only on a single day: a large move comes": _yes_or_no(380, lambda f: np.abs(_next_return(f)) > 0.02),
+    "only on a single day: a high within a week": _yes_or_no(
+        381, lambda f: f["close"].rolling(5).max().shift(-5) > 1.005 * f["close"]
+    ),
+    "only on a single day: more volume tomorrow": _yes_or_no(
+        405, lambda f: f["volume"].shift(-1) > f["volume"]
+    ),
+    "only on a single day, in 60 days": _added_when(_days(421, 421), ahead=60),
+    "only on a single day, in 100 days": _added_when(_days(423, 423), ahead=100),
+    "in the last digit of 1000": _into(
+        4,
+        lambda f, x: (
+            1000
+            + 4e-4 * np.clip(30 * x[:, 0], -1, 1)
+            + 6.2e-5 * np.sign(_next_return(f)) * _days(390, 400)(f)
+        ),
+    ),
     "not reproducible": _into(_NEXT, _noise),
 }
 LEVELS: dict[str, Callable[[pd.DataFrame], Floats]] = {
@@ -261,6 +313,7 @@ def feature_mutants() -> list[Mutant]:
         *steps,
         Mutant("features cached across histories", "causal", with_steps(Steps(features=_Cached()))),
         Mutant("looked up by date", "causal", _fresh(lambda: _FirstSeen(by_date=True))),
+        Mutant("looked up by returns", "causal", _fresh(_ByReturns)),
         Mutant("looked up by position", "causal", _fresh(lambda: _FirstSeen(by_date=False))),
         Mutant("features chosen on all rows", "non_interference", with_steps(selected)),
     ]

@@ -102,6 +102,12 @@ def _split_by_future(prices: PriceHistory) -> SequenceSet:
     return build_sequences(prices, SequenceConfig(test_days=days))
 
 
+def _split_by_rare_pattern(prices: PriceHistory) -> SequenceSet:
+    """The test span is ten days longer if three certain days of it fell."""
+    step = np.diff(prices.frame["close"].to_numpy())
+    return build_sequences(prices, SequenceConfig(test_days=150 if (step[[-3, -7, -12]] < 0).all() else 140))
+
+
 def _scale_with(days: Callable[[Any], Any]) -> Callable[[Any, Any], Any]:
     return lambda features, train: fit_scale(features, days(train) & np.isfinite(features).all(axis=1))
 
@@ -201,6 +207,7 @@ def row_mutants() -> list[Mutant]:
     """All of them; those with a memory are made anew."""
     built = {
         "hard test days called purged": ("ledger", _hard_days_purged),
+        "split chosen by three days of the test span": ("causal", _split_by_rare_pattern),
         "split chosen by the future": ("non_interference", _split_by_future),
     }
     mutants = [Mutant(name, "oracle", with_steps(Steps(labels=f))) for name, f in LABELS.items()]

@@ -8,7 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from ml_assets.gates.release import every_version_certified, measured_version, only_promoted
+from ml_assets.gates.release import (
+    every_version_certified,
+    judged_version,
+    measured_version,
+    only_promoted,
+)
 from ml_assets.release import Release, ReleasedVersion, compose_release
 from ml_assets.skill import Promotion, decide
 from ml_assets.storage import ArtifactStore, Certificate, GateVerdict, NotCertified, certify
@@ -67,6 +72,7 @@ def gates(fleet: Fleet, release: Release) -> dict[str, bool]:
     results = [
         every_version_certified(fleet.store, release),
         only_promoted(fleet.verdicts, release),
+        judged_version(fleet.store, fleet.promotion, release),
         measured_version(fleet.latency, release),
     ]
     return {result.gate: result.passed for result in results}
@@ -130,7 +136,8 @@ def test_weights_refused_after_their_release_close_the_gate(fleet: Fleet) -> Non
     )  # fmt: skip
     fleet.store.quarantine(b"weights 1", refused)
     assert gates(fleet, release) == {
-        "every_version_certified": False, "only_promoted": True, "measured_version": True
+        "every_version_certified": False, "only_promoted": True,
+        "judged_version": True, "measured_version": True,
     }  # fmt: skip
 
 
@@ -160,11 +167,11 @@ def spoiled(release: Release, case: str) -> Release:
 @pytest.mark.parametrize(
     ("case", "closed"),
     [
-        ("unknown version", {"every_version_certified"}),
+        ("unknown version", {"every_version_certified", "judged_version"}),
         ("unknown option network", {"every_version_certified", "measured_version"}),
         ("no option network", {"measured_version"}),
         ("option network twice", {"measured_version"}),
-        ("symbol not promoted", {"every_version_certified", "only_promoted"}),
+        ("symbol not promoted", {"every_version_certified", "only_promoted", "judged_version"}),
         ("promoted symbol missing", {"only_promoted"}),
         ("promoted symbol withheld", {"only_promoted"}),
         ("withheld without a word", {"only_promoted"}),
@@ -182,3 +189,12 @@ def test_option_network_that_was_not_measured_is_refused(fleet: Fleet) -> None:
     assert not result.passed
     assert newer.sha256[:12] in result.message
     assert fleet.options.sha256[:12] in result.message
+
+
+def test_certified_weights_that_nobody_judged_are_refused(fleet: Fleet) -> None:
+    newer = publish(fleet.store, "mamba_weights", b"weights 2", partition="A")
+    options, _ = fleet.compose().versions
+    swapped = dataclasses.replace(
+        fleet.compose(), versions=[options, ReleasedVersion("mamba_weights", "A", newer.sha256)]
+    )
+    assert {gate for gate, passed in gates(fleet, swapped).items() if not passed} == {"judged_version"}
