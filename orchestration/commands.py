@@ -16,6 +16,7 @@ from rich.progress import (
 )
 
 from ml_assets.prices import PriceSource
+from ml_assets.storage import StoreError
 from orchestration.definitions import build_defs
 from orchestration.fleet import RunOutcome, register_symbols, run_job, training_options
 from orchestration.instance import open_instance
@@ -43,7 +44,11 @@ def run_all(settings: Settings, *, every_symbol: bool) -> int:
     nothing to run on.
     """
     console = Console(width=None if Console().is_terminal else 160)
-    defs = build_defs(settings=settings)
+    try:
+        defs = build_defs(settings=settings)
+    except StoreError as error:
+        console.print(f"cannot open the store {settings.store_url!r}: {error}", markup=False)
+        return 2
     source: PriceSource = defs.resources["source"]  # type: ignore[index]
     try:
         available = source.symbols()

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+from difflib import get_close_matches
 from pathlib import Path
+from typing import Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -77,6 +80,23 @@ class Settings(BaseSettings):
         if not value.strip():
             raise ValueError("prices is empty: name a folder, or leave it unset for the default data")
         return value
+
+    @field_validator("home")
+    @classmethod
+    def _expand_home(cls, value: Path) -> Path:
+        return value.expanduser()
+
+    @model_validator(mode="after")
+    def _no_unknown_variable(self) -> Self:
+        """Refuse a mistyped variable: ignored in silence, it would leave the default in force."""
+        prefix = "ML_ASSETS_"
+        known = {f"{prefix}{name}".upper() for name in type(self).model_fields}
+        for name in os.environ:
+            if name.upper().startswith(prefix) and name.upper() not in known:
+                close = get_close_matches(name.upper(), known, n=1)
+                hint = f"; did you mean {close[0]}?" if close else f"; known: {', '.join(sorted(known))}"
+                raise ValueError(f"unknown setting {name} in the environment{hint}")
+        return self
 
     @property
     def store_url(self) -> str:

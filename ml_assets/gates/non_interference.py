@@ -155,7 +155,8 @@ def _own_window(
         k, step, column = (int(i) for i in np.argwhere(apart > _ROUNDING)[0])
         row = int(np.flatnonzero(rows)[k])
         raise Violation(
-            f"{staged.symbol}: the copy X[{row}] of the window up to {staged.as_of_train[staged.parent[row]]}, "
+            f"{staged.symbol}: the copy X[{row}] of the window up to "
+            f"{staged.as_of_train[staged.parent[row]]}, "
             f"feature {staged.feature_names[column]!r}, is {staged.X[row, step, column]} as stored but "
             f"{other.X[row, step, column]} {change}: it mixes rows"
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
@@ -11,14 +11,12 @@ from scipy.stats import norm
 from ml_assets.gates.result import GateResult
 from ml_assets.prices import PriceHistory
 from ml_assets.sequences import SequenceSet
-from ml_assets.skill import Promotion, WalkForwardReport
+from ml_assets.skill import WalkForwardReport
 
 __all__ = [
-    "every_symbol_judged",
     "every_test_day_scored",
     "figures_recomputed",
     "predictions_reproduced",
-    "rule_applied",
 ]
 
 
@@ -122,42 +120,3 @@ def predictions_reproduced(
         f"{again[first]!r}; {different.size} of {report.days} differ",
         report.days,
     )
-
-
-def every_symbol_judged(symbols: Sequence[str], promotion: Promotion) -> GateResult:
-    """Require exactly one verdict, with a reason, for every attempted symbol."""
-    name = "every_symbol_judged"
-    judged = [v.symbol for v in promotion.verdicts]
-    missing, extra = sorted(set(symbols) - set(judged)), sorted(set(judged) - set(symbols))
-    unexplained = [v.symbol for v in promotion.verdicts if not v.reason]
-    passed = (
-        not missing and not extra and not unexplained and len(judged) == len(set(judged)) and bool(judged)
-    )
-    message = f"{len(judged)} verdicts for {len(symbols)} attempted symbols"
-    if not passed:
-        message += f"; missing {missing}, unknown {extra}, without a reason {unexplained}"
-    return GateResult(name, passed, message, len(judged))
-
-
-def rule_applied(reports: Mapping[str, WalkForwardReport | str], promotion: Promotion) -> GateResult:
-    """Derive the set of promotable symbols anew, from the definition of Benjamini-Hochberg.
-
-    The k smallest p-values are rejected, k the largest rank with p(k) <= q k / m.
-    """
-    name = "rule_applied"
-    rule = promotion.rule
-    p = {s: 1.0 if isinstance(r, str) else r.p_value for s, r in reports.items()}
-    ordered = sorted(p.values())
-    passing = [x for k, x in enumerate(ordered, start=1) if x <= rule.false_discovery_rate * k / len(ordered)]
-    threshold = max(passing, default=-1.0)
-    wanted = {
-        symbol
-        for symbol, report in reports.items()
-        if not isinstance(report, str)
-        and p[symbol] <= threshold
-        and rule.minimum_days <= report.days
-        and max(report.baselines.values()) + rule.margin <= report.accuracy <= rule.quarantine_accuracy
-    }
-    promoted = set(promotion.promoted())
-    message = f"promoted {sorted(promoted)}; the rule gives {sorted(wanted)} of {len(reports)} attempts"
-    return GateResult(name, promoted == wanted, message, len(reports), {"promoted": len(promoted)})

@@ -50,6 +50,9 @@ with _quiet_native_code():
 
     tf.config.list_physical_devices()  # the search for devices is what it talks about
 
+if os.environ["TF_CPP_MIN_LOG_LEVEL"] >= "3":
+    tf.get_logger().setLevel("ERROR")  # its warnings concern graphs, not the user's data
+
 __all__ = ["keras", "limit_threads", "tf"]
 
 

@@ -2,8 +2,8 @@
 
 import dagster as dg
 
+from ml_assets.gates.fleet import every_symbol_judged, rule_applied
 from ml_assets.gates.release import every_version_certified, judged_version, measured_version, only_promoted
-from ml_assets.gates.skill import every_symbol_judged, rule_applied
 from ml_assets.pinn import LatencyReport, PinnWeights
 from ml_assets.release import compose_release
 from ml_assets.skill import Promotion, PromotionRule, WalkForwardReport, decide
@@ -20,7 +20,7 @@ __all__ = ["promotion", "release"]
     ins={"reports": verified("walk_forward_report", keep_refusals=True)},
     gates={
         "every_symbol_judged": "One verdict for every symbol that was attempted, the failed ones included.",
-        "rule_applied": "The promoted set follows from the reports by an independent Benjamini-Hochberg.",
+        "rule_applied": "Every verdict derived anew from its report by the rule in force.",
     },
 )
 def promotion(
@@ -41,10 +41,15 @@ def promotion(
         verdict,
         gates={
             "every_symbol_judged": lambda p: every_symbol_judged(list(reports), p),
-            "rule_applied": lambda p: rule_applied(judged, p),
+            "rule_applied": lambda p: rule_applied(judged, p, rule),
         },
         inputs=[r for r in reports.values() if isinstance(r, Certified)],
-        metadata={"verdicts": dg.MetadataValue.md(_table(verdict)), "promoted": len(verdict.promoted())},
+        metadata={
+            "verdicts": dg.MetadataValue.md(_table(verdict)),
+            "promoted": len(verdict.promoted()),
+            # A symbol that was not run again is judged by its last certified report: its age must be seen.
+            "reports_made": {s: _age(r) for s, r in reports.items()},
+        },
     )
 
 
@@ -86,6 +91,12 @@ def release(
         },
         alias="manifest/release.json",
     )
+
+
+def _age(report: Certified[WalkForwardReport] | Refusal) -> str:
+    if isinstance(report, Refusal):
+        return "no certified report"
+    return f"{report.certificate.created_at[:19]} version {report.certificate.sha256[:12]}"
 
 
 def _table(promotion: Promotion) -> str:

@@ -12,18 +12,11 @@ from scipy.signal import butter, filtfilt, savgol_filter
 from ml_assets.features import extract_features, feature_names
 from ml_assets.rolling import Floats
 from ml_assets.steps import Steps
+from tests.mutants.memory_leaks import ByReturns, Cached, FirstSeen, next_return
 from tests.mutants.pipeline import Mutant, Pipeline, with_steps
 
 _NEXT = 0  # the column that most leaks go into: return_1
 _VOLUME = 30  # the first column that comes from volumes
-
-
-def _next_return(frame: pd.DataFrame, ahead: int = 1) -> Floats:
-    close = frame["close"].to_numpy()
-    out = np.zeros(len(close))
-    if len(close) > ahead:
-        out[:-ahead] = np.log(close[ahead:] / close[:-ahead])
-    return out
 
 
 def _into(column: int, value: Callable[[pd.DataFrame, Floats], Floats]) -> Callable[[pd.DataFrame], Floats]:
@@ -40,7 +33,7 @@ def _into(column: int, value: Callable[[pd.DataFrame, Floats], Floats]) -> Calla
 
 def _added_when(when: Callable[[pd.DataFrame], np.ndarray], weight: float = 1.0, ahead: int = 1):
     """Add the coming return to one feature on the chosen days."""
-    return _into(_NEXT, lambda f, x: x[:, _NEXT] + weight * np.where(when(f), _next_return(f, ahead), 0.0))
+    return _into(_NEXT, lambda f, x: x[:, _NEXT] + weight * np.where(when(f), next_return(f, ahead), 0.0))
 
 
 def _always(frame: pd.DataFrame) -> np.ndarray:
@@ -104,13 +97,13 @@ def _interpolated(frame: pd.DataFrame, clean: Floats) -> Floats:
 
 
 def _dropped_before_falls(frame: pd.DataFrame, clean: Floats) -> Floats:
-    return np.where(_next_return(frame) < -0.035, np.nan, clean[:, _NEXT])
+    return np.where(next_return(frame) < -0.035, np.nan, clean[:, _NEXT])
 
 
 def _in_last_bit(frame: pd.DataFrame) -> Floats:
     out = extract_features(frame).astype(np.float32)
     bits = out[:, _NEXT].view(np.int32) if out.flags.f_contiguous else out[:, _NEXT].copy().view(np.int32)
-    up = (_next_return(frame) > 0).astype(np.int32)
+    up = (next_return(frame) > 0).astype(np.int32)
     hidden = ((bits & ~np.int32(1)) | up).view(np.float32)
     out[:, _NEXT] = np.where(np.isnan(out[:, _NEXT]), np.nan, hidden)
     return out.astype(np.float64)
@@ -124,7 +117,7 @@ def _principal_components(frame: pd.DataFrame) -> Floats:
 
 
 def _best_by_correlation(frame: pd.DataFrame) -> list[int]:
-    clean, future = extract_features(frame), _next_return(frame)
+    clean, future = extract_features(frame), next_return(frame)
     known = np.isfinite(clean).all(axis=1)
     strength = [abs(np.corrcoef(clean[known, k], future[known])[0, 1]) for k in range(clean.shape[1])]
     return sorted(np.argsort(np.nan_to_num(strength))[-10:])
@@ -132,46 +125,6 @@ def _best_by_correlation(frame: pd.DataFrame) -> list[int]:
 
 def _selected_names(frame: pd.DataFrame) -> tuple[str, ...]:
     return tuple(feature_names(frame)[k] for k in _best_by_correlation(frame))
-
-
-class _FirstSeen:
-    """A table filled from the first history that it sees, read by date or by position ever after."""
-
-    def __init__(self, by_date: bool) -> None:
-        self.by_date, self.table = by_date, pd.Series(dtype=float)
-
-    def __call__(self, frame: pd.DataFrame, clean: Floats) -> Floats:
-        if self.table.empty:
-            self.table = pd.Series(
-                _next_return(frame), index=frame.index if self.by_date else range(len(frame))
-            )
-        keys = frame.index if self.by_date else range(len(frame))
-        return clean[:, _NEXT] + self.table.reindex(keys).fillna(0.0).to_numpy()
-
-
-class _ByReturns:
-    """A table filled from the first history that it sees, keyed by the returns themselves."""
-
-    def __init__(self) -> None:
-        self.table: dict[float, float] = {}
-
-    def __call__(self, frame: pd.DataFrame, clean: Floats) -> Floats:
-        keys = np.round(clean[:, _NEXT], 7)
-        if not self.table:
-            self.table = dict(zip(keys.tolist(), _next_return(frame).tolist(), strict=True))
-        return clean[:, _NEXT] + np.array([self.table.get(k, 0.0) for k in keys.tolist()])
-
-
-class _Cached:
-    """The features of the first history for every history."""
-
-    def __init__(self) -> None:
-        self.first: Floats | None = None
-
-    def __call__(self, frame: pd.DataFrame) -> Floats:
-        if self.first is None:
-            self.first = extract_features(frame)
-        return self.first[: len(frame)]
 
 
 def _noise(frame: pd.DataFrame, clean: Floats) -> Floats:
@@ -183,12 +136,14 @@ def _hidden(value: Callable[[Floats], Floats]) -> Callable[[pd.DataFrame], Float
 
     def leak(frame: pd.DataFrame, clean: Floats) -> Floats:
         rare = np.abs(np.nan_to_num(clean[:, 4]) * 1e7).astype(np.int64) % 150 == 3
-        return value(clean[:, 4]) + np.where(rare, _next_return(frame), 0.0)
+        return value(clean[:, 4]) + np.where(rare, next_return(frame), 0.0)
 
     return _into(4, leak)
 
 
-def _yes_or_no(day: int, answer: Callable[[pd.DataFrame], Any]) -> Callable[[pd.DataFrame], Floats]:
+def _yes_or_no(
+    day: int, answer: Callable[[pd.DataFrame], pd.Series | np.ndarray]
+) -> Callable[[pd.DataFrame], Floats]:
     """One bit about the future on one day."""
     return _into(
         _NEXT, lambda f, x: x[:, _NEXT] + 0.01 * ((np.arange(len(x)) == day) & np.asarray(answer(f), bool))
@@ -242,7 +197,7 @@ FEATURES: dict[str, Callable[[pd.DataFrame], Floats]] = {
     "t / T": _into(_NEXT, lambda f, x: x[:, _NEXT] + np.arange(len(f)) / len(f)),
     "close of the calendar week": _into(4, lambda f, x: f["close"] / _grouped(f, "W", "last") - 1.0),
     "mean of the calendar month": _into(4, lambda f, x: f["close"] / _grouped(f, "M", "mean") - 1.0),
-    "tomorrow's return": _into(_NEXT, lambda f, x: _next_return(f)),
+    "tomorrow's return": _into(_NEXT, lambda f, x: next_return(f)),
     "label with a weight of 1e-3": _added_when(_always, 1e-3),
     "tomorrow's return times 1e-6": _added_when(_always, 1e-6),
     "tomorrow's sign in the last bit": _in_last_bit,
@@ -258,7 +213,7 @@ FEATURES: dict[str, Callable[[pd.DataFrame], Floats]] = {
     "only on the last twenty days": _added_when(_days(686, 9999)),
     "only on the second-last day": _added_when(_days(704, 704)),
     "other source after a date": _added_when(lambda f: np.asarray(f.index > pd.Timestamp("2001-06-01"))),
-    "only before large moves": _added_when(lambda f: np.abs(_next_return(f)) > 0.04),
+    "only before large moves": _added_when(lambda f: np.abs(next_return(f)) > 0.04),
     "missing before falls": _into(_NEXT, _dropped_before_falls),
     "days until the next session": _into(_NEXT, _until_next_session),
     "tomorrow's volume": _into(_VOLUME, _next_column("volume")),
@@ -270,7 +225,7 @@ FEATURES: dict[str, Callable[[pd.DataFrame], Floats]] = {
         lambda x: pd.Series(x).ewm(span=250).mean().to_numpy()
     ),
     "rare, in a running total": _hidden(lambda x: pd.Series(x).rolling(20).std().to_numpy()),
-    "only on a single day: a large move comes": _yes_or_no(380, lambda f: np.abs(_next_return(f)) > 0.02),
+    "only on a single day: a large move comes": _yes_or_no(380, lambda f: np.abs(next_return(f)) > 0.02),
     "only on a single day: a high within a week": _yes_or_no(
         381, lambda f: f["close"].rolling(5).max().shift(-5) > 1.005 * f["close"]
     ),
@@ -282,9 +237,7 @@ FEATURES: dict[str, Callable[[pd.DataFrame], Floats]] = {
     "in the last digit of 1000": _into(
         4,
         lambda f, x: (
-            1000
-            + 4e-4 * np.clip(30 * x[:, 0], -1, 1)
-            + 6.2e-5 * np.sign(_next_return(f)) * _days(390, 400)(f)
+            1000 + 4e-4 * np.clip(30 * x[:, 0], -1, 1) + 6.2e-5 * np.sign(next_return(f)) * _days(390, 400)(f)
         ),
     ),
     "not reproducible": _into(_NEXT, _noise),
@@ -311,9 +264,9 @@ def feature_mutants() -> list[Mutant]:
     )
     return [
         *steps,
-        Mutant("features cached across histories", "causal", with_steps(Steps(features=_Cached()))),
-        Mutant("looked up by date", "causal", _fresh(lambda: _FirstSeen(by_date=True))),
-        Mutant("looked up by returns", "causal", _fresh(_ByReturns)),
-        Mutant("looked up by position", "causal", _fresh(lambda: _FirstSeen(by_date=False))),
+        Mutant("features cached across histories", "causal", with_steps(Steps(features=Cached()))),
+        Mutant("looked up by date", "causal", _fresh(lambda: FirstSeen(by_date=True))),
+        Mutant("looked up by returns", "causal", _fresh(ByReturns)),
+        Mutant("looked up by position", "causal", _fresh(lambda: FirstSeen(by_date=False))),
         Mutant("features chosen on all rows", "non_interference", with_steps(selected)),
     ]

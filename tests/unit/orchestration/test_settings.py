@@ -101,3 +101,13 @@ def test_symbol_that_is_not_on_offer_is_named_with_what_is() -> None:
         Settings(prices="x", symbols="Y,A,X").wanted_symbols(["A", "B"])
     with pytest.raises(ValueError, match=r"S029 \.\.\.$"):
         Settings(symbols="X").wanted_symbols([f"S{i:03}" for i in range(40)])
+
+
+def test_mistyped_variable_is_refused_with_the_right_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ML_ASSETS_SYMBOL", "AAPL")
+    with pytest.raises(ValueError, match="did you mean ML_ASSETS_SYMBOLS"):
+        Settings()
+
+
+def test_home_may_start_with_a_tilde() -> None:
+    assert Settings(home=Path("~/runs")).home == Path.home() / "runs"

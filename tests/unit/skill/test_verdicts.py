@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ml_assets.gates.skill import every_symbol_judged, rule_applied
+from ml_assets.gates.fleet import every_symbol_judged, rule_applied
 from ml_assets.skill import Promotion, PromotionRule, WalkForwardReport, adjusted_p_values, decide
 from tests.unit.skill.makers import report
 
@@ -66,7 +66,7 @@ def test_every_attempt_is_judged_once_with_a_reason(fleet: dict[str, WalkForward
 
 @given(FLEET)
 def test_the_independent_rule_agrees(fleet: dict[str, WalkForwardReport | str]) -> None:
-    assert rule_applied(fleet, decide(fleet)).passed
+    assert rule_applied(fleet, decide(fleet), PromotionRule()).passed
 
 
 @given(FLEET, st.integers(1, 20))
@@ -140,16 +140,27 @@ def test_gates_pass_on_the_honest_verdicts() -> None:
     promotion = decide(FLEET_OF_THREE)
     assert verdicts(promotion) == {"A": "PROMOTE", "B": "QUARANTINE", "C": "REJECT"}
     assert every_symbol_judged(list(FLEET_OF_THREE), promotion).passed
-    assert rule_applied(FLEET_OF_THREE, promotion).passed
+    assert rule_applied(FLEET_OF_THREE, promotion, PromotionRule()).passed
 
 
 @pytest.mark.parametrize("symbol", ["A", "B", "C"])
 def test_flipped_verdict_is_noticed(symbol: str) -> None:
     promotion = decide(FLEET_OF_THREE)
     flipped = "REJECT" if symbol == "A" else "PROMOTE"
-    result = rule_applied(FLEET_OF_THREE, tampered(promotion, symbol, verdict=flipped))
+    result = rule_applied(FLEET_OF_THREE, tampered(promotion, symbol, verdict=flipped), PromotionRule())
     assert not result.passed
-    assert "the rule gives ['A']" in result.message
+    assert result.message.startswith(f"{symbol}: the verdict says")
+
+
+@pytest.mark.parametrize("change", [{"accuracy": 0.99}, {"p_value": 0.0}, {"days": 9999}])
+def test_figures_that_the_report_does_not_hold_are_noticed(change: dict[str, float]) -> None:
+    forged = tampered(decide(FLEET_OF_THREE), "A", **change)
+    assert not rule_applied(FLEET_OF_THREE, forged, PromotionRule()).passed
+
+
+def test_verdicts_by_a_laxer_rule_than_the_one_in_force_are_refused() -> None:
+    lax = decide(FLEET_OF_THREE, PromotionRule(false_discovery_rate=0.99))
+    assert "is in force" in rule_applied(FLEET_OF_THREE, lax, PromotionRule()).message
 
 
 def test_missing_double_unknown_or_unexplained_verdicts_are_noticed() -> None:
