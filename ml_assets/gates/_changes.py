@@ -29,7 +29,7 @@ the history itself, so that a leak with a plausibility filter shows. ``mirror``:
 ``quiet``: hardly any move. But for ``mirror``, a redrawn stretch begins with a move against the true one."""
 OPPOSITES = ("wild", "faint")
 """Drawn with equal seeds, the two are opposites: what goes far up in one goes slightly down in the other, and
-so do volumes. A yes or no about the future (rises, moves by 4 %) cannot be the same in the truth and in both."""
+so do volumes. A yes or no about the future (rises, moves by 4 %) is not the same in truth and in both."""
 
 
 def with_frame(prices: PriceHistory, frame: pd.DataFrame) -> PriceHistory:

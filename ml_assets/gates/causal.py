@@ -230,8 +230,9 @@ class _Audit:
         mine, theirs = (s.ledger["split"].astype(str).to_numpy() for s in (self.staged, other))
         if len(mine) == len(theirs) and (mine != theirs).any():
             row = int(np.argmax(mine != theirs))
+            where = day(self.prices, int(self.staged.ledger["position"].iloc[row]))
             raise Violation(
-                f"{self.staged.symbol}: the row of {day(self.prices, int(self.staged.ledger['position'][row]))} "
+                f"{self.staged.symbol}: the row of {where} "
                 f"is {mine[row]!r} as stored but {theirs[row]!r} {change}: the split was chosen by the prices"
             )
 
