@@ -72,7 +72,7 @@ def _originals(sequences: SequenceSet, staged: AugmentedSet) -> int:
 
 
 def _standardized(sequences: SequenceSet, part: str) -> NDArray[np.float32]:
-    """The stored center and scale applied by the definition: the pipeline's own function is what is judged."""
+    """Apply the stored center and scale by definition: the pipeline's own function is what is judged."""
     center, scale = (a.astype(np.float32) for a in (sequences.center, sequences.scale))
     standardized: NDArray[np.float32] = ((sequences.X(part) - center) / scale).clip(-5.0, 5.0)
     return standardized
