@@ -33,6 +33,14 @@ finally:
 """
 
 
+@pytest.fixture(autouse=True)
+def default_sigterm():
+    """Undo what earlier tests of this process left: Dagster lets SIGTERM act as Ctrl-C."""
+    before = signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGTERM, before)
+
+
 def start(folder):
     command = [sys.executable, "-c", PROGRAM, str(folder)]
     return subprocess.Popen(
@@ -78,16 +86,8 @@ def test_safe_training_gives_a_handler_and_says_what_to_do():
         raise KeyError("unknown errors pass unchanged")
 
 
-@pytest.fixture
-def default_sigterm():
-    """Dagster, in tests that ran before in this process, lets SIGTERM act as Ctrl-C."""
-    before = signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    yield
-    signal.signal(signal.SIGTERM, before)
-
-
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGTERM to catch")
-def test_safe_training_ends_a_block_on_sigterm_like_an_exception(default_sigterm):
+def test_safe_training_ends_a_block_on_sigterm_like_an_exception():
     cleaned = []
 
     def block():
