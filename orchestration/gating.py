@@ -19,7 +19,7 @@ import dagster as dg
 
 from ml_assets.artifact import Artifact
 from ml_assets.gates.result import GateResult
-from ml_assets.storage import ArtifactStore, Certificate, GateVerdict, certify
+from ml_assets.storage import ArtifactStore, Certificate, GateVerdict, certify, input_key
 from orchestration.version import code_version
 
 __all__ = ["Candidate", "Certified", "Gate", "Refusal", "Staged", "collect_gates", "gated_asset", "verified"]
@@ -45,7 +45,7 @@ class Certified(Generic[T]):
     @property
     def label(self) -> str:
         """Name of the version's place: ``asset`` or ``asset/partition``."""
-        return _label(self.certificate.asset, self.certificate.partition)
+        return input_key(self.certificate.asset, self.certificate.partition)
 
 
 @dataclass(frozen=True)
@@ -214,7 +214,7 @@ def _audit(
     yield from (_check_result(asset, result, certificate, place) for result in results)
     failed = [result for result in results if not result.passed]
     raise dg.Failure(
-        description=f"{_label(asset, partition)} was not published; gates failed:\n"
+        description=f"{input_key(asset, partition)} was not published; gates failed:\n"
         + "\n".join(f"- {result.gate}: {result.message}" for result in failed)
         + f"\nThe refused candidate lies in {place}. The last certified version, if any, is unchanged.",
         metadata={"quarantine": place, SHA256: certificate.sha256},
@@ -285,7 +285,3 @@ def _single_partition(context: dg.AssetExecutionContext) -> str | None:
         return None
     key: str = context.partition_key
     return key
-
-
-def _label(asset: str, partition: str | None) -> str:
-    return asset if partition is None else f"{asset}/{partition}"

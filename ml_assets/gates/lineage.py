@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ml_assets.gates.result import GateResult
-from ml_assets.storage import ArtifactStore, Certificate, NotCertified, follow_input
+from ml_assets.storage import ArtifactStore, Certificate, NotCertified, follow_input, input_key
 
 __all__ = ["one_lineage"]
 
@@ -28,10 +28,10 @@ def one_lineage(
         trained_on = follow_input(store, weights, "augmented_training_set", symbol)
     except NotCertified as error:
         return GateResult(name, False, f"what the weights were trained on is not known: {error}", 1)
-    split = f"split_sequences/{symbol}"
+    split, history = input_key("split_sequences", symbol), input_key("raw_prices", symbol)
     pairs = (
         (f"trained on {split}", trained_on.inputs.get(split), sequences.sha256),
-        (f"split from raw_prices/{symbol}", sequences.inputs.get(f"raw_prices/{symbol}"), prices.sha256),
+        (f"split from {history}", sequences.inputs.get(history), prices.sha256),
     )
     for what, found, scored in pairs:
         if found != scored:

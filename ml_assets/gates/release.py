@@ -5,7 +5,7 @@ from __future__ import annotations
 from ml_assets.gates.result import GateResult
 from ml_assets.release import Release
 from ml_assets.skill import Promotion
-from ml_assets.storage import ArtifactStore, Certificate, NotCertified
+from ml_assets.storage import ArtifactStore, Certificate, NotCertified, follow_input, input_key
 
 __all__ = ["every_version_certified", "judged_version", "measured_version", "only_promoted"]
 
@@ -52,12 +52,11 @@ def judged_version(store: ArtifactStore, promotion: Certificate, release: Releas
         if version.asset != "mamba_weights":
             continue
         symbol = version.partition
-        report = promotion.inputs.get(f"walk_forward_report/{symbol}", "")
         try:
-            _, certificate = store.read("walk_forward_report", symbol, report)
-        except (NotCertified, ValueError) as error:
+            report = follow_input(store, promotion, "walk_forward_report", symbol)
+        except NotCertified as error:
             return GateResult(name, False, f"{symbol}: no certified report behind its verdict: {error}", 1)
-        judged = certificate.inputs.get(f"mamba_weights/{symbol}")
+        judged = report.inputs.get(input_key("mamba_weights", symbol))
         if judged != version.sha256:
             message = f"{symbol}: released {version.sha256[:12]}, but {str(judged)[:12]} was judged"
             return GateResult(name, False, message, 1)

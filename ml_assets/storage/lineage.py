@@ -6,7 +6,12 @@ from ml_assets.storage.certificate import Certificate
 from ml_assets.storage.errors import NotCertified
 from ml_assets.storage.store import ArtifactStore
 
-__all__ = ["follow_input"]
+__all__ = ["follow_input", "input_key"]
+
+
+def input_key(asset: str, partition: str | None) -> str:
+    """Key of an input in a certificate: ``asset`` or ``asset/partition``."""
+    return asset if partition is None else f"{asset}/{partition}"
 
 
 def follow_input(
@@ -28,8 +33,7 @@ def follow_input(
     NotCertified
         If the result was not computed from such an input, or that version cannot be verified any more.
     """
-    name = asset if partition is None else f"{asset}/{partition}"
-    sha256 = certificate.inputs.get(name)
+    sha256 = certificate.inputs.get(input_key(asset, partition))
     if sha256 is None:
         raise NotCertified(
             f"the certificate of {certificate.asset} does not name it as an input",
