@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run fleet pinn ui test check format mutants lock clean
+.PHONY: help setup run fleet pinn ui test torture check format mutants lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -34,6 +34,9 @@ ui: $(READY) ## open the Dagster UI on the instance of `make run`
 
 test: $(READY) ## run all tests
 	$(BIN)/python -m pytest -n 2 --dist loadgroup
+
+torture: $(READY) ## the fault tests in their long form: random kills, signals, damage (about half an hour)
+	$(BIN)/python -m pytest -n 2 --dist loadgroup --torture -rA tests/faults tests/acceptance/test_parallel_training.py
 
 check: $(READY) ## lint, format and types
 	$(BIN)/ruff check .

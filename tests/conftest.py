@@ -1,0 +1,17 @@
+"""One switch for all suites: `--torture` runs the fault tests in their long form (``make torture``)."""
+
+import pytest
+
+
+def pytest_addoption(parser):
+    parser.addoption("--torture", action="store_true", help="the long form of the fault tests")
+
+
+@pytest.fixture(scope="session")
+def rounds(request):
+    """Choose how often a fault is tried: ``rounds(short=8, long=200)``."""
+
+    def choose(*, short: int, long: int) -> int:
+        return long if request.config.getoption("--torture") else short
+
+    return choose
