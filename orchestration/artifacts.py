@@ -13,6 +13,7 @@ _KINDS = {
     "prices": "ml_assets.prices:PriceHistory",
     "sequences": "ml_assets.sequences:SequenceSet",
     "augmented": "ml_assets.augmentation:AugmentedSet",
+    "mamba_base_weights": "ml_assets.mamba:MambaBaseWeights",
     "mamba_weights": "ml_assets.mamba:MambaWeights",
     "pinn_weights": "ml_assets.pinn:PinnWeights",
     "latency": "ml_assets.pinn:LatencyReport",

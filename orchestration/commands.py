@@ -17,7 +17,7 @@ from rich.progress import (
 
 from ml_assets.prices import PriceSource
 from ml_assets.storage import StoreError
-from orchestration.definitions import build_defs
+from orchestration.definitions import DATA_ASSETS, MODEL_ASSETS, build_defs
 from orchestration.fleet import RunOutcome, register_symbols, run_job, training_options
 from orchestration.instance import open_instance
 from orchestration.resources import open_store
@@ -66,25 +66,27 @@ def run_all(settings: Settings, *, every_symbol: bool) -> int:
     with open_instance(settings) as instance:
         register_symbols(instance, symbols)
         with training_options(["options"]) as wait_for_options:
-            outcomes = _run_symbols(console, defs, instance, symbols)
+            outcomes, base = _run_symbols(console, defs, instance, symbols)
             with console.status("waiting for the option network (trains in a second process)"):
                 options_failed = wait_for_options() != 0
         with console.status("measuring latency, judging the fleet"):
             others = [
+                base,
                 run_job(defs, instance, "option_pipeline", assets=["latency_benchmark"]),
                 run_job(defs, instance, "fleet_verdict"),
             ]
     print_summary(console, open_store(settings), outcomes, others, source.problems())
     if options_failed:
         console.print("The option network was not renewed: its gates or its training failed; see above.")
-    shared_passed = not options_failed and all(o.success for o in others)
+    # Without a base model the symbols train from scratch: less skilled, but no failure of the run.
+    shared_passed = not options_failed and all(o.success for o in others if o is not base)
     return 0 if shared_passed and any(o.success for o in outcomes.values()) else 1
 
 
 def _run_symbols(
     console: Console, defs: dg.Definitions, instance: dg.DagsterInstance, symbols: list[str]
-) -> dict[str, RunOutcome]:
-    outcomes: dict[str, RunOutcome] = {}
+) -> tuple[dict[str, RunOutcome], RunOutcome]:
+    """Prepare the data of all symbols, train the base model on them, then each symbol's own."""
     columns = (
         SpinnerColumn(),
         TextColumn("{task.description}", markup=False),
@@ -93,17 +95,34 @@ def _run_symbols(
         TimeElapsedColumn(),
     )
     with Progress(*columns, console=console) as progress:
-        task = progress.add_task("symbols", total=len(symbols))
-        for symbol in symbols:
-            progress.update(task, description=f"symbols: {symbol}")
-            outcome = outcomes[symbol] = run_job(defs, instance, "symbol_pipeline", partition=symbol)
+        task = progress.add_task("symbols", total=2 * len(symbols) + 1)
+
+        def run(what: str, job: str, symbol: str | None, assets: list[str]) -> RunOutcome:
+            progress.update(task, description=what)
+            outcome = run_job(defs, instance, job, partition=symbol, assets=assets)
+            progress.advance(task)
+            return outcome
+
+        def show(name: str, outcome: RunOutcome) -> None:
             state = "passed" if outcome.success else f"stopped: {outcome.reason}"
             progress.console.print(
-                f"{symbol}: {outcome.gates_passed} gates passed, {outcome.seconds:.0f} s, {state}",
-                markup=False,
+                f"{name}: {outcome.gates_passed} gates passed, {outcome.seconds:.0f} s, {state}", markup=False
             )
-            progress.advance(task)
-    return outcomes
+
+        data = {s: run(f"data: {s}", "symbol_pipeline", s, DATA_ASSETS) for s in symbols}
+        ready = [s for s in symbols if data[s].success]
+        base = run(f"base model: {len(ready)} symbols", "base_pipeline", None, ["mamba_base_weights"])
+        show("base model", base)
+        outcomes = {}
+        for symbol in symbols:
+            outcomes[symbol] = data[symbol]
+            if data[symbol].success:
+                model = run(f"model: {symbol}", "symbol_pipeline", symbol, MODEL_ASSETS)
+                outcomes[symbol] = data[symbol].then(model)
+            else:
+                progress.advance(task)
+            show(symbol, outcomes[symbol])
+    return outcomes, base
 
 
 def _problems_text(source: PriceSource) -> str:

@@ -9,6 +9,7 @@ import dagster as dg
 
 from ml_assets.steps import Steps
 from ml_assets.storage import ArtifactStore
+from orchestration.assets.base import mamba_base_weights
 from orchestration.assets.options import latency_benchmark, pinn_weights
 from orchestration.assets.prices import raw_prices
 from orchestration.assets.release import promotion, release
@@ -24,11 +25,26 @@ from orchestration.io_managers import GatedIOManager
 from orchestration.resources import LazySource, open_store
 from orchestration.settings import Settings
 
-__all__ = ["FLEET_ASSETS", "OPTION_ASSETS", "SYMBOL_ASSETS", "build_defs", "defs"]
+__all__ = [
+    "BASE_ASSETS",
+    "DATA_ASSETS",
+    "FLEET_ASSETS",
+    "MODEL_ASSETS",
+    "OPTION_ASSETS",
+    "SYMBOL_ASSETS",
+    "build_defs",
+    "defs",
+]
 
-SYMBOL_ASSETS = [raw_prices, split_sequences, augmented_training_set, mamba_weights, walk_forward_report]
+_DATA = [raw_prices, split_sequences, augmented_training_set]
+_MODEL = [mamba_weights, walk_forward_report]
+SYMBOL_ASSETS = [*_DATA, *_MODEL]
+BASE_ASSETS = [mamba_base_weights]
 OPTION_ASSETS = [pinn_weights, latency_benchmark]
 FLEET_ASSETS = [promotion, release]
+# The two halves of a symbol's way, between which the base model is trained.
+DATA_ASSETS = [asset.key.to_user_string() for asset in _DATA]
+MODEL_ASSETS = [asset.key.to_user_string() for asset in _MODEL]
 
 
 def build_defs(
@@ -44,7 +60,7 @@ def build_defs(
         Settings instead of those of environment and file.
     """
     settings = settings or Settings()
-    assets = [*SYMBOL_ASSETS, *OPTION_ASSETS, *FLEET_ASSETS]
+    assets = [*SYMBOL_ASSETS, *BASE_ASSETS, *OPTION_ASSETS, *FLEET_ASSETS]
     resources: dict[str, Any] = {
         "settings": settings,
         "store": open_store(settings),
@@ -64,6 +80,7 @@ def build_defs(
         resources=resources,
         jobs=[
             dg.define_asset_job("symbol_pipeline", dg.AssetSelection.assets(*SYMBOL_ASSETS)),
+            dg.define_asset_job("base_pipeline", dg.AssetSelection.assets(*BASE_ASSETS)),
             dg.define_asset_job("option_pipeline", dg.AssetSelection.assets(*OPTION_ASSETS)),
             dg.define_asset_job("fleet_verdict", dg.AssetSelection.assets(*FLEET_ASSETS)),
         ],

@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import dagster as dg
 
@@ -37,6 +37,15 @@ class RunOutcome:
     quarantine: str | None
     seconds: float
     run_id: str
+
+    def then(self, later: RunOutcome) -> RunOutcome:
+        """Join with the run that went on from this successful one: the sum of both."""
+        return replace(
+            later,
+            gates_passed=self.gates_passed + later.gates_passed,
+            gates_failed=self.gates_failed + later.gates_failed,
+            seconds=self.seconds + later.seconds,
+        )
 
 
 def register_symbols(instance: dg.DagsterInstance, symbols: Sequence[str]) -> None:

@@ -50,9 +50,9 @@ class Certified(Generic[T]):
 
 @dataclass(frozen=True)
 class Refusal:
-    """Stands in a fan-in for a partition that could not be read, so that it cannot be overlooked."""
+    """Stands in the place of what could not be read, so that it cannot be overlooked."""
 
-    partition: str
+    partition: str | None
     reason: str
 
 
@@ -98,8 +98,9 @@ def verified(asset: str, *, keep_refusals: bool = False) -> dg.AssetIn:
     asset
         Key of the upstream asset.
     keep_refusals
-        For a fan-in over partitions: hand over a :class:`Refusal` in the place of a partition that is not
-        certified, so that one bad symbol does not stop the others. Without it the whole read is refused.
+        Hand over a :class:`Refusal` in the place of what is not certified: in a fan-in over partitions one
+        bad symbol then does not stop the others, and an input that is a help but no need may be missing.
+        Without it the read is refused.
     """
     metadata = {REFUSALS: KEEP} if keep_refusals else None
     # The annotation Certified[T] is for readers and mypy; Dagster's own type system cannot express it.

@@ -75,20 +75,16 @@ class GatedIOManager(dg.IOManager):
         dagster.RetryRequested
             If a gate is still running.
         """
+        keep = (context.definition_metadata or {}).get(REFUSALS) == KEEP
+        read = self._read_or_mark if keep else self._read_or_refuse
         if not context.has_asset_partitions:
-            return self._read_or_refuse(context, None)
+            return read(context, None)
         partitions = list(context.asset_partition_keys)
         if len(partitions) == 1 and not _is_fan_in(context):
-            return self._read_or_refuse(context, partitions[0])
-        keep = (context.definition_metadata or {}).get(REFUSALS) == KEEP
-        return {
-            partition: self._read_or_mark(context, partition)
-            if keep
-            else self._read_or_refuse(context, partition)
-            for partition in partitions
-        }
+            return read(context, partitions[0])
+        return {partition: read(context, partition) for partition in partitions}
 
-    def _read_or_mark(self, context: dg.InputContext, partition: str) -> Certified[Any] | Refusal:
+    def _read_or_mark(self, context: dg.InputContext, partition: str | None) -> Certified[Any] | Refusal:
         try:
             return self._read_or_wait(context, partition)
         except NotCertified as error:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,14 +20,21 @@ from ml_assets.mamba.shapes import layer_of, weight_shapes
 
 if TYPE_CHECKING:
     from ml_assets.augmented_set import AugmentedSet
+    from ml_assets.mamba.base_weights import MambaBaseWeights
     from ml_assets.mamba.weights import MambaWeights
 
-__all__ = ["learned", "training_rows_only", "weights_finite_and_complete", "weights_reload"]
+__all__ = [
+    "learned",
+    "training_rows_only",
+    "untrained_arrays",
+    "weights_finite_and_complete",
+    "weights_reload",
+]
 
 Arrays = Mapping[str, NDArray[Any]]
 
 
-def weights_finite_and_complete(weights: MambaWeights) -> GateResult:
+def weights_finite_and_complete(weights: MambaWeights | MambaBaseWeights) -> GateResult:
     """Every weight that the configuration names is there, in its shape, finite, and training moved it.
 
     A layer has moved if any of its weights differs from the seeded start. That start is rebuilt here, so
@@ -34,7 +42,7 @@ def weights_finite_and_complete(weights: MambaWeights) -> GateResult:
 
     Parameters
     ----------
-    weights : MambaWeights
+    weights : MambaWeights or MambaBaseWeights
         The candidate.
 
     Returns
@@ -56,7 +64,7 @@ def weights_finite_and_complete(weights: MambaWeights) -> GateResult:
             bad = int(np.count_nonzero(~np.isfinite(values)))
             require(not bad, f"{symbol}: weight {path} holds {bad} of {values.size} values not finite")
             tally.checked += values.size
-        still = _unmoved_layers(arrays, _untrained_model(weights).to_arrays())
+        still = _unmoved_layers(arrays, untrained_arrays(weights))
         require(not still, f"{symbol}: training never changed {', '.join(still)}: they are as initialized")
         return (
             f"{symbol}: {len(wanted)} weights, {tally.checked} values: complete, finite, changed by training"
@@ -166,13 +174,11 @@ def learned(weights: MambaWeights, augmented: AugmentedSet, *, margin: float = 0
     """
     from ml_assets.mamba.figures import validation_figures
     from ml_assets.mamba.predict import predict_outputs
-    from ml_assets.mamba.trainer import predictor
 
     symbol = weights.symbol
 
     def inspect(tally: Tally) -> str:
-        shape = (weights.window, len(weights.feature_names))
-        untrained = predictor(_untrained_model(weights), shape)(augmented.X_val)
+        untrained = predict_outputs(replace(weights, arrays=untrained_arrays(weights)), augmented.X_val)
         figures = validation_figures(augmented, untrained, predict_outputs(weights, augmented.X_val))
         tally.checked, tally.figures = int(figures["rows"]), {**figures, "margin": margin}
         loss, before = figures["loss"], figures["untrained_loss"]
@@ -191,12 +197,13 @@ def learned(weights: MambaWeights, augmented: AugmentedSet, *, margin: float = 0
     return verdict("learned", inspect)
 
 
-def _untrained_model(weights: MambaWeights) -> Any:
+def untrained_arrays(weights: MambaWeights | MambaBaseWeights) -> Arrays:
+    """Return the weights that a model of this configuration and seed starts from."""
     from ml_assets.mamba.model import MambaModel
 
     model = MambaModel(weights.config, seed=weights.seed)
     model.build((None, weights.window, len(weights.feature_names)))
-    return model
+    return model.to_arrays()
 
 
 def _unmoved_layers(arrays: Arrays, initial: Arrays) -> list[str]:

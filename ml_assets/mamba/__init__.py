@@ -1,4 +1,4 @@
-"""The Mamba forecaster: configuration, model, training on one symbol, predictions.
+"""The Mamba forecaster: configuration, model, training on many symbols and on one, predictions.
 
 Importing this package imports no TensorFlow; names that need it are loaded at first use (PEP 562).
 """
@@ -6,10 +6,13 @@ Importing this package imports no TensorFlow; names that need it are loaded at f
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from ml_assets.mamba.base_weights import MambaBaseWeights
 from ml_assets.mamba.config import MambaConfig, TrainingRecipe
+from ml_assets.mamba.pooled import PooledSet, pool_sequences
 from ml_assets.mamba.weights import MambaWeights
 
 if TYPE_CHECKING:
+    from ml_assets.mamba.base import BASE_RECIPE, train_base
     from ml_assets.mamba.model import LayerLoadReport, MambaModel
     from ml_assets.mamba.predict import (
         model_from_weights,
@@ -20,19 +23,26 @@ if TYPE_CHECKING:
     from ml_assets.mamba.recipe import train_mamba
 
 __all__ = [
+    "BASE_RECIPE",
     "LayerLoadReport",
+    "MambaBaseWeights",
     "MambaConfig",
     "MambaModel",
     "MambaWeights",
+    "PooledSet",
     "TrainingRecipe",
     "model_from_weights",
+    "pool_sequences",
     "predict_direction",
     "predict_outputs",
     "predict_returns",
+    "train_base",
     "train_mamba",
 ]
 
 _NEEDS_TENSORFLOW = {
+    "BASE_RECIPE": "base",
+    "train_base": "base",
     "LayerLoadReport": "model",
     "MambaModel": "model",
     "model_from_weights": "predict",

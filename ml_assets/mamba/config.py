@@ -152,6 +152,8 @@ class TrainingRecipe(_JsonValue):
         Distance between the windows of one epoch.
     return_weight : float
         Weight of the Huber loss on the standardized return beside the cross-entropy on direction.
+    fine_tuning : float
+        Rate of fine-tuning a base model, as a share of `learning_rate`.
     max_restarts : int
         How often a loss that is not a number may restart from the best weights at half the rate.
     jit_compile : bool
@@ -167,6 +169,7 @@ class TrainingRecipe(_JsonValue):
     burn_in: int = 20
     stride: int = 30
     return_weight: float = 0.5
+    fine_tuning: float = 0.2
     max_restarts: int = 2
     jit_compile: bool = True
 
@@ -176,7 +179,7 @@ class TrainingRecipe(_JsonValue):
         for name in ("burn_in", "max_restarts"):
             if getattr(self, name) < 0:
                 raise ValueError(f"TrainingRecipe.{name} is {getattr(self, name)}; give 0 or more")
-        for name in ("learning_rate", "clip_norm"):
+        for name in ("learning_rate", "clip_norm", "fine_tuning"):
             if not (math.isfinite(getattr(self, name)) and getattr(self, name) > 0):
                 raise ValueError(f"TrainingRecipe.{name} is {getattr(self, name)}; give a number above 0")
         for name in ("weight_decay", "return_weight"):

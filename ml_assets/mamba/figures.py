@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from ml_assets.augmented_set import AugmentedSet
 
-__all__ = ["direction_figures", "validation_figures"]
+__all__ = ["direction_figures", "direction_losses", "validation_figures"]
 
 Outputs = NDArray[np.float32]
 
@@ -44,9 +44,19 @@ def validation_figures(augmented: AugmentedSet, untrained: Outputs, outputs: Out
     return figures
 
 
+def direction_losses(augmented: AugmentedSet, outputs: Outputs) -> NDArray[np.float64]:
+    """Cross-entropy of each validation row with a known label, in nats, (n,)."""
+    known = np.isfinite(augmented.y_val)
+    return _cross_entropy(outputs[known, 0], augmented.y_val[known] > 0)
+
+
 def direction_figures(logit: NDArray[np.floating], up: NDArray[np.bool_]) -> tuple[float, float]:
     """Return cross-entropy per row in nats and accuracy of logits against directions, both (n,)."""
+    return float(np.mean(_cross_entropy(logit, up))), float(np.mean((logit > 0) == up))
+
+
+def _cross_entropy(logit: NDArray[np.floating], up: NDArray[np.bool_]) -> NDArray[np.float64]:
     logit = logit.astype(np.float64)
     with np.errstate(invalid="ignore"):  # a logit that is no number gives a loss that is none
-        loss = np.logaddexp(0.0, logit) - up * logit
-    return float(np.mean(loss)), float(np.mean((logit > 0) == up))
+        loss: NDArray[np.float64] = np.logaddexp(0.0, logit) - up * logit
+    return loss

@@ -9,6 +9,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from ml_assets.mamba.base_weights import MambaBaseWeights
 from ml_assets.mamba.config import MambaConfig
 from ml_assets.mamba.model import MambaModel
 from ml_assets.mamba.trainer import predictor
@@ -66,7 +67,9 @@ def predict_returns(weights: MambaWeights, X_raw: NDArray[np.floating]) -> Float
     return weights.return_center + weights.return_scale * _raw_outputs(weights, X_raw)[:, 1]
 
 
-def predict_outputs(weights: MambaWeights, X: NDArray[np.float32]) -> NDArray[np.float32]:
+def predict_outputs(
+    weights: MambaWeights | MambaBaseWeights, X: NDArray[np.float32]
+) -> NDArray[np.float32]:
     """Outputs of the last step for *normalized* windows: (n, window, F) -> (n, outputs)."""
     model, predict = _shared_model(weights.config, weights.window, len(weights.feature_names))
     with _lock:

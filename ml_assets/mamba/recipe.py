@@ -1,43 +1,39 @@
-"""Train one Mamba model on one symbol."""
+"""Train one Mamba model on one symbol, from scratch or from the base model, whichever validates better."""
 
 from __future__ import annotations
 
 import hashlib
 import logging
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ml_assets.augmented_set import AugmentedSet
+from ml_assets.mamba.base_weights import MambaBaseWeights
 from ml_assets.mamba.config import MambaConfig, TrainingRecipe
-from ml_assets.mamba.figures import validation_figures
+from ml_assets.mamba.examples import Examples, check_windows, drawn_rows, standardized_targets
+from ml_assets.mamba.figures import direction_losses, validation_figures
+from ml_assets.mamba.fitting import Fitted, Progress, fit
+from ml_assets.mamba.shapes import layer_of
 from ml_assets.mamba.trainer import Trainer, compiled_trainer
-from ml_assets.mamba.weights import MambaWeights
-from ml_assets.training.errors import TrainingError
-from ml_assets.training.nan_loss import handle_nan_loss
+from ml_assets.mamba.weights import MambaWeights, Origin
 
-__all__ = ["Progress", "train_mamba"]
+__all__ = ["train_mamba"]
 
 logger = logging.getLogger(__name__)
 
 Floats = NDArray[np.float32]
-_LOWER = "lower TrainingRecipe.learning_rate, and look for extreme values in this symbol's features"
-History = list[Mapping[str, float]]
-Progress = Callable[[Mapping[str, float]], None]
 
 
-@dataclass
-class _Best:
-    """The best weights so far and the learning rate in force."""
+@dataclass(frozen=True)
+class _Candidate:
+    """One way to the symbol's weights, and its outputs on the validation rows."""
 
-    learning_rate: float
-    loss: float = float("inf")
-    epoch: int = 0
-    arrays: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    origin: Origin
+    fitted: Fitted
+    outputs: Floats
 
 
 def train_mamba(
@@ -45,10 +41,15 @@ def train_mamba(
     config: MambaConfig | None = None,
     recipe: TrainingRecipe | None = None,
     *,
+    base: MambaBaseWeights | None = None,
     seed: int = 0,
     progress: Progress | None = None,
 ) -> MambaWeights:
     """Train a model on the augmented training rows; stop early on the validation rows.
+
+    With a base model there are two candidates: one trained from scratch, and the base model fine-tuned at
+    a lower rate for as long as that helps. What the base model knows holds for many symbols, so the other is
+    chosen only if it validates better by more than the standard error of the difference.
 
     The first call in a process compiles (some seconds); later calls with the same settings, window and
     number of features reuse it. On one CPU, equal arguments give bit-equal weights.
@@ -61,6 +62,9 @@ def train_mamba(
         Shape of the model.
     recipe : TrainingRecipe, optional
         How to train.
+    base : MambaBaseWeights, optional
+        Where to start from. Layers that do not fit, as with other features, start at random. That it knows
+        nothing of this symbol's validation days is for the gate `base_before_validation` to say.
     seed : int
         Seed of weights, dropout and the choice of windows.
     progress : callable, optional
@@ -82,24 +86,25 @@ def train_mamba(
     _require_trainable(augmented, recipe)
     started = time.perf_counter()
     center, scale = _return_scale(augmented)
-    data = (
-        _targets(augmented.step_returns, center, scale),
-        _targets(augmented.step_returns_val, center, scale),
-    )
+    examples = _examples(augmented, recipe, center, scale)
     trainer = compiled_trainer(config, recipe, augmented.window, len(augmented.feature_names))
     with trainer.lock:
         trainer.reset(seed, recipe.learning_rate)
         untrained = trainer.outputs(augmented.X_val)
-        best, history = _fit(trainer, recipe, augmented, data, seed, progress)
-        trainer.model.assign_arrays(best.arrays)
-        outputs = trainer.outputs(augmented.X_val)
+        fitted = fit(augmented.symbol, trainer, recipe, examples, seed=seed, progress=progress)
+        candidates = [_Candidate("scratch", fitted, trainer.outputs(augmented.X_val))]
+        if base is not None:
+            candidates.append(_fine_tuned(trainer, recipe, augmented, examples, base, seed, progress))
+    best = _choose(augmented, candidates)
     seconds = time.perf_counter() - started
-    figures = validation_figures(augmented, untrained, outputs) | {"best_epoch": float(best.epoch)}
+    figures = validation_figures(augmented, untrained, best.outputs) | {
+        "best_epoch": float(best.fitted.epoch)
+    }
     logger.info(
-        "%s: best epoch %d of %d, validation loss %.4f (untrained %.4f), accuracy %.3f (majority %.3f), "
+        "%s: %s, best epoch %d of %d, validation loss %.4f (untrained %.4f), accuracy %.3f (majority %.3f), "
         "%.1f s",
-        augmented.symbol, best.epoch, len(history), figures["loss"], figures["untrained_loss"],
-        figures["accuracy"], figures["majority_accuracy"], seconds,
+        augmented.symbol, best.origin, best.fitted.epoch, len(best.fitted.history), figures["loss"],
+        figures["untrained_loss"], figures["accuracy"], figures["majority_accuracy"], seconds,
     )  # fmt: skip
     return MambaWeights(
         symbol=augmented.symbol,
@@ -112,14 +117,54 @@ def train_mamba(
         scale=augmented.scale,
         return_center=center,
         return_scale=scale,
-        arrays=best.arrays,
+        arrays=best.fitted.arrays,
         training_rows=len(augmented.X),
         data_sha256=hashlib.sha256(augmented.to_bytes()).hexdigest(),
-        history=tuple(history),
+        history=best.fitted.history,
         validation=figures,
-        validation_outputs_sha256=hashlib.sha256(outputs.tobytes()).hexdigest(),
+        validation_outputs_sha256=hashlib.sha256(best.outputs.tobytes()).hexdigest(),
+        origin=best.origin,
+        candidates={c.origin: float(np.mean(direction_losses(augmented, c.outputs))) for c in candidates},
+        base_sha256=None if base is None else hashlib.sha256(base.to_bytes()).hexdigest(),
         seconds=seconds,
     )
+
+
+def _fine_tuned(
+    trainer: Trainer,
+    recipe: TrainingRecipe,
+    augmented: AugmentedSet,
+    examples: Examples,
+    base: MambaBaseWeights,
+    seed: int,
+    progress: Progress | None,
+) -> _Candidate:
+    gentle = replace(
+        recipe,
+        learning_rate=recipe.learning_rate * recipe.fine_tuning,
+        patience=max(1, recipe.patience // 3),
+    )
+    trainer.reset(seed, gentle.learning_rate)
+    # Layers by name; those that see the features fit only if the features are the same ones.
+    known = {
+        path: values
+        for path, values in base.arrays.items()
+        if base.feature_names == augmented.feature_names or layer_of(path) not in ("embed", "feature_skip")
+    }
+    whole = not trainer.model.load_weights_by_layer(known).skipped
+    fitted = fit(augmented.symbol, trainer, gentle, examples, seed=seed, keep_start=whole, progress=progress)
+    origin: Origin = "fine_tuned" if fitted.epoch else "base"
+    return _Candidate(origin, fitted, trainer.outputs(augmented.X_val))
+
+
+def _choose(augmented: AugmentedSet, candidates: list[_Candidate]) -> _Candidate:
+    """Prefer what comes from the base model unless the other is better by more than noise."""
+    if len(candidates) == 1:
+        return candidates[0]
+    scratch, tuned = candidates
+    gain = direction_losses(augmented, tuned.outputs) - direction_losses(augmented, scratch.outputs)
+    noise = float(np.std(gain)) / np.sqrt(len(gain))
+    return scratch if np.mean(gain) > noise else tuned
 
 
 def _require_trainable(augmented: AugmentedSet, recipe: TrainingRecipe) -> None:
@@ -151,91 +196,14 @@ def _return_scale(augmented: AugmentedSet) -> tuple[float, float]:
     return float(np.mean(labels)), scale
 
 
-def _targets(step_returns: NDArray[np.float64], center: float, scale: float) -> Floats:
-    """Stack direction (1 up, 0 not, NaN unknown) and standardized return: (n, L) -> (n, L, 2)."""
-    up = np.where(np.isfinite(step_returns), step_returns > 0, np.nan)
-    return np.stack([up, (step_returns - center) / scale], axis=-1).astype(np.float32)
+def _examples(augmented: AugmentedSet, recipe: TrainingRecipe, center: float, scale: float) -> Examples:
+    targets = standardized_targets(augmented.step_returns, center, scale)
 
+    def draw(rng: np.random.Generator) -> tuple[Floats, Floats]:
+        rows = drawn_rows(augmented.parent, recipe, rng)
+        return augmented.X[rows], targets[rows]
 
-def _fit(
-    trainer: Trainer,
-    recipe: TrainingRecipe,
-    data: AugmentedSet,
-    targets: tuple[Floats, Floats],
-    seed: int,
-    progress: Progress | None,
-) -> tuple[_Best, History]:
-    rng = np.random.default_rng(seed)
-    X_check, target_check = _validation_windows(data.X_val, targets[1], recipe.burn_in)
-    best = _Best(recipe.learning_rate, arrays=trainer.model.to_arrays())
-    history: History = []
-    restarts = 0
-    for epoch in range(1, recipe.epochs + 1):
-        rows = _draw_rows(data.parent, recipe, rng)
-        loss = trainer.epoch(data.X[rows], targets[0][rows])
-        checked, accuracy = trainer.score(X_check, target_check)
-        entry = {
-            "epoch": epoch, "loss": loss, "validation_loss": checked, "validation_accuracy": accuracy,
-            "learning_rate": best.learning_rate,
-        }  # fmt: skip
-        history.append(entry)
-        if not np.isfinite([loss, checked]).all():
-            if restarts == recipe.max_restarts:
-                reason = _nan_reason(trainer, best, history)
-                raise TrainingError(
-                    f"{data.symbol}: {reason}, after {restarts} restarts at lower rates; {_LOWER}"
-                )
-            restarts += 1
-            _restart(trainer, best, history, data.symbol)
-        elif checked < best.loss - 1e-5:
-            best = _Best(best.learning_rate, checked, epoch, trainer.model.to_arrays())
-        if progress is not None:
-            progress(entry)
-        if epoch - best.epoch >= recipe.patience:
-            break
-    if not best.epoch:
-        raise TrainingError(
-            f"{data.symbol}: no epoch of {len(history)} gave a finite validation loss; {_LOWER}"
-        )
-    return best, history
-
-
-def _restart(trainer: Trainer, best: _Best, history: History, symbol: str) -> None:
-    """Return to the best weights at half the rate."""
-    best.learning_rate /= 2
-    reason = _nan_reason(trainer, best, history)
-    trainer.restart(best.learning_rate)
-    logger.warning(
-        "%s: %s; restarting from epoch %d at rate %.1e", symbol, reason, best.epoch, best.learning_rate
-    )
-
-
-def _nan_reason(trainer: Trainer, best: _Best, history: History) -> str:
-    trainer.model.assign_arrays(best.arrays)
-    losses = [entry["loss"] + entry["validation_loss"] for entry in history]
-    return str(handle_nan_loss(trainer.model, losses)["stop_reason"])
-
-
-def _draw_rows(
-    parent: NDArray[np.int64], recipe: TrainingRecipe, rng: np.random.Generator
-) -> NDArray[np.int64]:
-    """Every `stride`-th training row from a random offset, with its copies, shuffled into full batches."""
-    originals = int(parent.max()) + 1
-    stride = min(recipe.stride, max(1, originals // recipe.batch_size))
-    rows = rng.permutation(np.flatnonzero(parent % stride == rng.integers(stride)))
-    batches = -(-len(rows) // recipe.batch_size)
-    return np.resize(rows, batches * recipe.batch_size)  # the last batch is filled from the first rows
-
-
-def _validation_windows(X: Floats, targets: Floats, burn_in: int) -> tuple[Floats, Floats]:
-    """Choose windows whose steps from `burn_in` on score every validation row once.
-
-    A window ends on each `L - burn_in`-th row, counted back from the last. Steps before the first
-    validation row are not scored: their days belong to the purged gap.
-    """
-    n, length = targets.shape[:2]
-    ends = np.arange(n - 1, -1, burn_in - length)
-    scored = targets[ends].copy()
-    row = ends[:, None] - (length - 1) + np.arange(length)  # validation row of each step
-    scored[(row < 0) | (np.arange(length) < burn_in)] = np.nan
-    return X[ends], scored
+    # Steps before the first validation row are not scored: their days belong to the purged gap.
+    ends, scored = check_windows(np.arange(len(augmented.X_val)), augmented.window, recipe.burn_in)
+    checked = standardized_targets(augmented.step_returns_val[ends], center, scale)
+    return Examples(draw, (augmented.X_val[ends], np.where(scored[..., None], checked, np.float32(np.nan))))

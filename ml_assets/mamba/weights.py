@@ -2,31 +2,35 @@
 
 from __future__ import annotations
 
-import io
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
-from typing import Any, ClassVar, Self, TypeAlias
+from typing import Any, ClassVar, Literal, Self, TypeAlias
 
-import h5py
 import numpy as np
 from numpy.typing import NDArray
 
 from ml_assets.mamba.config import MambaConfig, TrainingRecipe
 from ml_assets.mamba.shapes import weight_shapes
+from ml_assets.mamba.weight_file import (
+    history_from,
+    history_record,
+    open_file,
+    record_of,
+    require_shapes,
+    write_file,
+)
 
 __all__ = ["MambaWeights", "WeightSource", "read_arrays"]
 
-_ATTRIBUTE = "_gated"
-_ATTRIBUTE_LIMIT = 64_000  # bytes; HDF5 stores attributes below 64 KiB
-_FORMAT = 1
+Origin = Literal["scratch", "base", "fine_tuned"]
+
 _RECORD = (
     "symbol", "seed", "window", "training_rows", "data_sha256", "return_center", "return_scale",
-    "validation_outputs_sha256",
+    "validation_outputs_sha256", "origin", "base_sha256",
 )  # fmt: skip
-_ENCODED = ("config", "recipe", "feature_names", "center", "scale", "history", "validation")
+_ENCODED = ("config", "recipe", "feature_names", "center", "scale", "history", "validation", "candidates")
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,6 +68,12 @@ class MambaWeights:
         Figures on all validation rows at the last step: of the model, untrained, and of baselines.
     validation_outputs_sha256 : str
         Hash of the trained model's outputs on the validation rows, for the gate that reloads it.
+    origin : {'scratch', 'base', 'fine_tuned'}
+        Whether these weights started at random, are those of the base model, or were fine-tuned from it.
+    candidates : mapping of str to float
+        Validation loss of what they were chosen from, by origin.
+    base_sha256 : str or None
+        Version of the base model, if there was one to start from.
     seconds : float
         How long training took; not stored, for it would make every run a new version.
     """
@@ -87,35 +97,25 @@ class MambaWeights:
     history: tuple[Mapping[str, float], ...]
     validation: Mapping[str, float]
     validation_outputs_sha256: str
+    origin: Origin = "scratch"
+    candidates: Mapping[str, float] = field(default_factory=dict)
+    base_sha256: str | None = None
     seconds: float = field(default=float("nan"))
 
     def to_bytes(self) -> bytes:
         """Encode as an HDF5 file."""
-        text = json.dumps(self._record(), sort_keys=True)
-        if len(text) > _ATTRIBUTE_LIMIT:
-            raise ValueError(
-                f"{self.symbol}: the record has {len(text):,} bytes, an HDF5 attribute holds 65,536; train "
-                "fewer epochs or with shorter feature names"
-            )
-        buffer = io.BytesIO()
-        with h5py.File(buffer, "w") as file:
-            file.attrs[_ATTRIBUTE] = text
-            for path in sorted(self.arrays):
-                file.create_dataset(path, data=self.arrays[path], track_times=False)
-        return buffer.getvalue()
-
-    def _record(self) -> dict[str, Any]:
         plain = {name: getattr(self, name) for name in _RECORD}
-        return plain | {
-            "format": _FORMAT,
+        record = plain | {
             "config": self.config.to_dict(),
             "recipe": self.recipe.to_dict(),
             "feature_names": list(self.feature_names),
             "center": [float(v) for v in self.center],
             "scale": [float(v) for v in self.scale],
-            "history": [dict(entry) for entry in self.history],
+            "history": history_record(self.history),
             "validation": dict(self.validation),
+            "candidates": dict(self.candidates),
         }
+        return write_file(self.symbol, self.kind, self.arrays, record)
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
@@ -127,23 +127,10 @@ class MambaWeights:
             If the bytes are no HDF5 file, carry no record, or their weights are not those that the
             recorded configuration says.
         """
-        arrays, text = _open(data)
-        if text is None:
-            raise ValueError(
-                "this .weights.h5 file carries no '_gated' record; it was not written by MambaWeights. "
-                "Load it with MambaModel.load_weights, or train again"
-            )
-        record = json.loads(text)
-        if record.get("format") != _FORMAT:
-            raise ValueError(
-                f"weights of format {record.get('format')}, this version reads {_FORMAT}; train again"
-            )
-        if missing := sorted({*_RECORD, *_ENCODED} - set(record)):
-            raise ValueError(
-                f"the record of these weights is damaged: '{missing[0]}' is missing; train again"
-            )
+        arrays, text = open_file(data)
+        record = record_of(text, cls.kind, (*_RECORD, *_ENCODED))
         config = MambaConfig.from_dict(record["config"])
-        _require_shapes(arrays, weight_shapes(config, len(record["feature_names"])))
+        require_shapes(arrays, weight_shapes(config, len(record["feature_names"])))
         return cls(
             config=config,
             recipe=TrainingRecipe.from_dict(record["recipe"]),
@@ -151,8 +138,9 @@ class MambaWeights:
             center=np.array(record["center"]),
             scale=np.array(record["scale"]),
             arrays=arrays,
-            history=tuple(record["history"]),
+            history=history_from(record["history"]),
             validation=record["validation"],
+            candidates=record["candidates"],
             **{name: record[name] for name in _RECORD},
         )
 
@@ -168,32 +156,4 @@ def read_arrays(source: WeightSource) -> dict[str, NDArray[Any]]:
         return dict(source)
     if isinstance(source, str | PathLike):
         source = Path(source).read_bytes()
-    return _open(source)[0]
-
-
-def _open(data: bytes) -> tuple[dict[str, NDArray[Any]], str | None]:
-    arrays: dict[str, NDArray[Any]] = {}
-
-    def keep(path: str, item: Any) -> None:
-        if isinstance(item, h5py.Dataset):
-            arrays[path] = item[()]
-
-    try:
-        with h5py.File(io.BytesIO(data), "r") as file:
-            file.visititems(keep)
-            return arrays, file.attrs.get(_ATTRIBUTE)
-    except (OSError, RuntimeError) as error:
-        raise ValueError(
-            f"these {len(data)} bytes are not a readable HDF5 file ({error}); restore the version from the "
-            "store or train again"
-        ) from error
-
-
-def _require_shapes(arrays: Mapping[str, NDArray[Any]], wanted: Mapping[str, tuple[int, ...]]) -> None:
-    found = {path: array.shape for path, array in arrays.items()}
-    for path in sorted(set(found) | set(wanted)):
-        if found.get(path) != wanted.get(path):
-            raise ValueError(
-                f"weight {path} has shape {found.get(path, 'none, it is missing')}, the configuration says "
-                f"{wanted.get(path, 'there is no such weight')}; the file is damaged or mixed up: train again"
-            )
+    return open_file(source)[0]

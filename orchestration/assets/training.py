@@ -13,16 +13,18 @@ from ml_assets.gates import (
     scale,
 )
 from ml_assets.gates.lineage import one_lineage
+from ml_assets.gates.pooling import base_before_validation
 from ml_assets.gates.skill import every_test_day_scored, figures_recomputed, predictions_reproduced
 from ml_assets.gates.training import learned, training_rows_only, weights_finite_and_complete, weights_reload
-from ml_assets.mamba import MambaWeights, TrainingRecipe
+from ml_assets.mamba import MambaBaseWeights, MambaConfig, MambaWeights, TrainingRecipe
 from ml_assets.prices import PriceHistory
 from ml_assets.sequences import SequenceConfig, SequenceSet, build_sequences
 from ml_assets.skill import score
 from ml_assets.steps import Steps
 from ml_assets.storage import ArtifactStore
 from ml_assets.symbols import slug
-from orchestration.gating import Certified, Staged, gated_asset, verified
+from orchestration.assets.base import log_epochs
+from orchestration.gating import Certified, Refusal, Staged, gated_asset, verified
 from orchestration.partitions import SYMBOLS
 from orchestration.settings import Settings
 
@@ -119,42 +121,63 @@ def augmented_training_set(
 @gated_asset(
     partitions_def=SYMBOLS,
     group_name="training",
-    description="One small Mamba model, stopped early on validation rows alone.",
-    ins={"augmented": verified("augmented_training_set")},
+    description="One small Mamba model: fine-tuned from the base model or from scratch, as validation says.",
+    ins={
+        "augmented": verified("augmented_training_set"),
+        "base": verified("mamba_base_weights", keep_refusals=True),
+    },
     gates={
         "finite_and_complete": "Every weight exists, has its shape, is finite and was trained.",
         "reload": "A fresh model from the stored bytes predicts bit for bit the same.",
         "training_rows_only": "Trained on exactly the certified set that was read.",
+        "base_before_validation": "A base model, if any, knows no day of this symbol's validation or later.",
         "learned": "Validation loss is finite and no worse than before training.",
     },
 )
 def mamba_weights(
     context: dg.AssetExecutionContext,
     augmented: Certified[AugmentedSet],
+    base: Certified[MambaBaseWeights] | Refusal,
     settings: dg.ResourceParam[Settings],
 ) -> Staged:
     """Train the model of one symbol."""
     from ml_assets.mamba import train_mamba  # imports TensorFlow: not before it is needed
 
-    recipe = TrainingRecipe(epochs=settings.epochs)
-    weights = train_mamba(augmented.value, recipe=recipe, seed=settings.seed)
-    symbol = context.partition_key
+    rows = augmented.value
+    config, recipe = MambaConfig(), TrainingRecipe(epochs=settings.epochs)
+    unfit = base.reason if isinstance(base, Refusal) else base.value.unfit_for(rows, config)
+    start = base if isinstance(base, Certified) and unfit is None else None
+    context.log.info("starting from the base model" if unfit is None else f"no base model: {unfit}")
+    weights = train_mamba(
+        rows,
+        config,
+        recipe,
+        base=None if start is None else start.value,
+        seed=settings.seed,
+        progress=log_epochs(context),
+    )
     return Staged(
         weights,
         gates={
             "finite_and_complete": weights_finite_and_complete,
-            "reload": lambda w: weights_reload(w.to_bytes(), augmented.value),
-            "training_rows_only": lambda w: training_rows_only(w, augmented.value),
-            "learned": lambda w: learned(w, augmented.value),
+            "reload": lambda w: weights_reload(w.to_bytes(), rows),
+            "training_rows_only": lambda w: training_rows_only(w, rows),
+            "base_before_validation": lambda w: base_before_validation(
+                w, rows, None if start is None else start.value
+            ),
+            "learned": lambda w: learned(w, rows),
         },
-        inputs=[augmented],
+        inputs=[augmented] if start is None else [augmented, start],
         metadata={
+            "origin": weights.origin,
+            "base": unfit or "used",
+            "candidates": dict(weights.candidates),
             "epochs": len(weights.history),
             "seconds": round(weights.seconds, 2),
             "parameters": sum(array.size for array in weights.arrays.values()),
             **{f"validation_{name}": float(figure) for name, figure in weights.validation.items()},
         },
-        alias=f"weights/{slug(symbol)}.weights.h5",
+        alias=f"weights/{slug(context.partition_key)}.weights.h5",
     )
 
 

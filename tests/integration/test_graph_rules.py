@@ -28,6 +28,8 @@ EDGES = {
     ("raw_prices", "split_sequences"),
     ("split_sequences", "augmented_training_set"),
     ("augmented_training_set", "mamba_weights"),
+    ("split_sequences", "mamba_base_weights"),
+    ("mamba_base_weights", "mamba_weights"),
     ("mamba_weights", "walk_forward_report"),
     ("walk_forward_report", "promotion"),
     ("pinn_weights", "latency_benchmark"),

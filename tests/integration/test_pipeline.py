@@ -15,7 +15,7 @@ from ml_assets.simulation import simulate
 from ml_assets.skill import Promotion, SymbolVerdict
 from ml_assets.storage import Certificate, read_certified
 from orchestration import _dagster_private as private
-from orchestration.definitions import FLEET_ASSETS, OPTION_ASSETS, SYMBOL_ASSETS
+from orchestration.definitions import BASE_ASSETS, FLEET_ASSETS, OPTION_ASSETS, SYMBOL_ASSETS
 from orchestration.gating import collect_gates
 from tests.integration.conftest import FolderRun
 from tests.integration.project import Market, Project, open_project
@@ -23,7 +23,7 @@ from tests.integration.project import Market, Project, open_project
 pytestmark = pytest.mark.xdist_group("pipeline")
 
 PER_SYMBOL = [asset.key.to_user_string() for asset in SYMBOL_ASSETS]
-SINGLE = [asset.key.to_user_string() for asset in (*OPTION_ASSETS, *FLEET_ASSETS)]
+SINGLE = [asset.key.to_user_string() for asset in (*BASE_ASSETS, *OPTION_ASSETS, *FLEET_ASSETS)]
 
 
 @pytest.fixture
@@ -87,7 +87,7 @@ def test_certificate_lies_beside_the_artifact(project: Project, asset: str, part
     artifact = Path(project.store.location(certificate))
     assert artifact.is_file()
     assert artifact.with_name(f"{certificate.sha256}.certificate.json").is_file()
-    gates = collect_gates([*SYMBOL_ASSETS, *OPTION_ASSETS, *FLEET_ASSETS])
+    gates = collect_gates([*SYMBOL_ASSETS, *BASE_ASSETS, *OPTION_ASSETS, *FLEET_ASSETS])
     assert {verdict.gate for verdict in certificate.gates} == gates[asset]
     assert all(verdict.passed and verdict.message for verdict in certificate.gates)
 
@@ -120,7 +120,7 @@ def test_certificates_chain_the_release_to_the_raw_prices(project: Project) -> N
 
     follow(project.current("release"))
     expected = {f"{asset}/{symbol}" for asset in PER_SYMBOL for symbol in ("EDGE", "WALK")}
-    assert set(seen) == expected | {"promotion", "latency_benchmark", "pinn_weights"}
+    assert set(seen) == expected | {"mamba_base_weights", "promotion", "latency_benchmark", "pinn_weights"}
     prices = open_source(project.settings.prices).load("EDGE")
     assert project.store.read("raw_prices", "EDGE", seen["raw_prices/EDGE"].sha256)[0] == prices.to_bytes()
 

@@ -15,8 +15,8 @@ from ml_assets.mamba import (
     predict_returns,
 )
 from ml_assets.mamba import train_mamba as train
+from ml_assets.mamba.examples import check_windows, drawn_rows, standardized_targets
 from ml_assets.mamba.figures import direction_figures
-from ml_assets.mamba.recipe import _draw_rows, _targets, _validation_windows
 from ml_assets.mamba.trainer import compiled_trainer
 from ml_assets.training import TrainingError
 from tests.unit.mamba.sample import QUICK, TINY, augmented, market, sequences
@@ -132,7 +132,7 @@ def test_refuses_what_it_cannot_train_on():
 @settings(deadline=None)
 def test_drawn_rows_are_training_rows_at_one_offset_in_full_batches(n, every, stride, size, seed):
     parent = np.concatenate([np.arange(n), np.arange(0, n, every)])
-    rows = _draw_rows(parent, TrainingRecipe(stride=stride, batch_size=size), np.random.default_rng(seed))
+    rows = drawn_rows(parent, TrainingRecipe(stride=stride, batch_size=size), np.random.default_rng(seed))
     assert len(rows) % size == 0
     assert len(rows) > 0
     assert rows.min() >= 0
@@ -140,23 +140,21 @@ def test_drawn_rows_are_training_rows_at_one_offset_in_full_batches(n, every, st
     assert len(set(parent[rows] % min(stride, max(1, n // size)))) == 1
 
 
-@given(n=st.integers(1, 200), length=st.integers(2, 60), burn=st.integers(0, 59))
+@given(gaps=st.lists(st.integers(1, 5), max_size=120), length=st.integers(2, 60), burn=st.integers(0, 59))
 @settings(deadline=None)
-def test_validation_windows_score_every_row_exactly_once(n, length, burn):
+def test_validation_windows_score_every_row_exactly_once(gaps, length, burn):
     burn = min(burn, length - 1)
-    row = (
-        np.arange(n)[:, None] - (length - 1) + np.arange(length)
-    )  # row of each step; negative: before the rows
-    targets = np.stack([row, row], -1).astype(np.float32)
-    X = np.zeros((n, length, 1), np.float32)
-    _, scored = _validation_windows(X, targets, burn)
-    found = scored[..., 0][np.isfinite(scored[..., 0])]
-    np.testing.assert_array_equal(np.sort(found), np.arange(n))
-    assert not np.isfinite(scored[:, :burn, 0]).any()
+    rows = np.cumsum([0, *gaps])
+    ends, scored = check_windows(rows, length, burn)
+    days = ends[:, None] + np.arange(1 - length, 1)
+    np.testing.assert_array_equal(np.sort(days[scored]), rows)
+    assert not scored[:, :burn].any()
+    if not gaps or max(gaps) == 1:
+        assert len(ends) == -(-len(rows) // (length - burn)), "no more windows than needed"
 
 
 def test_unknown_returns_are_not_scored():
-    targets = _targets(np.array([[0.02, -0.01, 0.0, np.nan]]), 0.01, 0.01)
+    targets = standardized_targets(np.array([[0.02, -0.01, 0.0, np.nan]]), 0.01, 0.01)
     np.testing.assert_array_equal(targets[0, :, 0], [1.0, 0.0, 0.0, np.nan])
     np.testing.assert_allclose(targets[0, :, 1], [1.0, -2.0, -1.0, np.nan], atol=1e-6)
     data = augmented()
