@@ -67,7 +67,7 @@ def build_ledger(
         "label_end": dates[positions + horizon],
     }
     columns = {name: value.astype("datetime64[s]") for name, value in days.items()}
-    return pd.DataFrame({"position": positions, **columns, "split": split_column(splits)})
+    return pd.DataFrame({"position": positions, **columns, "split": split_column(splits)}, copy=False)
 
 
 def split_column(splits: NDArray[np.str_]) -> pd.Categorical:

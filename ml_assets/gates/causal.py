@@ -38,6 +38,7 @@ from ml_assets.gates._verdict import Tally, Violation, require, verdict
 from ml_assets.gates.result import GateResult
 from ml_assets.prices.history import PriceHistory
 from ml_assets.sequence_set import SequenceSet
+from ml_assets.splits import SPLITS
 
 __all__ = ["causal"]
 
@@ -227,13 +228,13 @@ class _Audit:
 
     def same_split(self, other: SequenceSet, change: str) -> None:
         """The parts follow from the number of days, not from what happens on them."""
-        mine, theirs = (s.ledger["split"].astype(str).to_numpy() for s in (self.staged, other))
+        mine, theirs = (s.ledger["split"].cat.codes.to_numpy() for s in (self.staged, other))
         if len(mine) == len(theirs) and (mine != theirs).any():
             row = int(np.argmax(mine != theirs))
             where = day(self.prices, int(self.staged.ledger["position"].iloc[row]))
             raise Violation(
-                f"{self.staged.symbol}: the row of {where} "
-                f"is {mine[row]!r} as stored but {theirs[row]!r} {change}: the split was chosen by the prices"
+                f"{self.staged.symbol}: the row of {where} is {SPLITS[mine[row]]!r} as stored but "
+                f"{SPLITS[theirs[row]]!r} {change}: the split was chosen by the prices"
             )
 
     def all_alive(self) -> None:

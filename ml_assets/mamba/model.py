@@ -54,7 +54,7 @@ class MambaModel(keras.Model):  # type: ignore[misc]
     False
     >>> model.build((None, 60, 25))
     >>> model.built, model.count_params()
-    (True, 3008)
+    (True, 8794)
     """
 
     def __init__(self, config: MambaConfig | None = None, *, seed: int | None = None, **kwargs: Any) -> None:

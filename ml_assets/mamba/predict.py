@@ -67,9 +67,7 @@ def predict_returns(weights: MambaWeights, X_raw: NDArray[np.floating]) -> Float
     return weights.return_center + weights.return_scale * _raw_outputs(weights, X_raw)[:, 1]
 
 
-def predict_outputs(
-    weights: MambaWeights | MambaBaseWeights, X: NDArray[np.float32]
-) -> NDArray[np.float32]:
+def predict_outputs(weights: MambaWeights | MambaBaseWeights, X: NDArray[np.float32]) -> NDArray[np.float32]:
     """Outputs of the last step for *normalized* windows: (n, window, F) -> (n, outputs)."""
     model, predict = _shared_model(weights.config, weights.window, len(weights.feature_names))
     with _lock:
