@@ -5,17 +5,20 @@ from __future__ import annotations
 import hashlib
 import logging
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ml_assets.training.backend import keras
-from ml_assets.training.checkpoints import CheckpointFolder
+from ml_assets.training.checkpoints import CheckpointFolder, Snapshot
 from ml_assets.training.errors import advice, classify
-from ml_assets.training.nan_loss import first_nan_epoch, handle_nan_loss, losses_of
+from ml_assets.training.nan_loss import first_bad_epoch, handle_nan_loss, losses_of
+from ml_assets.training.optimizer import accumulate, build, describe, learning_rate, lower_rate
+from ml_assets.training.rows import EpochRows, take_rows
 from ml_assets.training.signals import StopRequest, deliver, stop_on_signal
-from ml_assets.training.watch import TrainingWatch, gradient_norms, on_cpu, put_back, take
+from ml_assets.training.watch import TrainingWatch, fits, gradient_norms, on_cpu, put_back, take
 
 if TYPE_CHECKING:
     from ml_assets.training.recovery import TrainingErrorHandler
@@ -31,8 +34,10 @@ class Attempts:
     def __init__(
         self, handler: TrainingErrorHandler, model: Any, X: Any, y: Any, fit_kwargs: dict[str, Any]
     ) -> None:
-        self._handler, self._model, self._X, self._y = handler, model, X, y
-        self._kwargs = dict(fit_kwargs)
+        self._handler, self._model = handler, model
+        self._data, self._kwargs = take_rows(X, y, fit_kwargs)
+        self._as_given = (X, y)
+        self._seed = handler.seed if fit_kwargs.get("shuffle", True) else None
         self._epochs = self._kwargs.pop("epochs", 1)
         self._callbacks = list(self._kwargs.pop("callbacks", None) or [])
         self._device = "default"
@@ -40,19 +45,27 @@ class Attempts:
         self._stopped = False
         self._stop_reason: str | None = None
         self._warnings: list[str] = []
-        _build(model, X)
-        self._good = take(model, epoch=self._kwargs.pop("initial_epoch", 0))
+        build(model, X)
+        self._good = self._now(epoch=self._kwargs.pop("initial_epoch", 0))
         self._folder = self._checkpoints(handler.checkpoint_dir)
         self._resumed_from = self._resume()
+        if self._folder is not None and (short := self._folder.shortage(2 * len(self._good.to_bytes()))):
+            self._warn(f"hardly any room for checkpoints: {short}. {advice('disk_full')}")
 
     def run(self) -> dict[str, Any]:
         """Fit until it is done or no recovery is left, and report."""
         while True:
             with stop_on_signal() as stop:
-                save = None if self._folder is None else self._folder.save
-                watch = TrainingWatch(self._good, stop, save)
+                rows = self._rows()
+                watch = TrainingWatch(
+                    self._good,
+                    stop,
+                    None if self._folder is None else self._folder.save,
+                    explosion_factor=self._handler.explosion_factor,
+                    rows=rows,
+                )
                 try:
-                    losses = self._fit(watch)
+                    losses = self._fit(watch, rows)
                 except Exception as error:
                     self._good = watch.good
                     if (kind := classify(error)) is None:
@@ -64,23 +77,31 @@ class Attempts:
                 self._good = watch.good
             if stop.signum:
                 return self._interrupted(watch, stop)
-            if first_nan_epoch(losses) is None:
+            if first_bad_epoch(losses, self._handler.explosion_factor) is None:
                 return self._completed(losses)
             if failure := self._after_nan(losses):
                 return self._report(success=False, error=failure, losses=losses)
 
-    def _fit(self, watch: TrainingWatch) -> list[float]:
+    def _rows(self) -> EpochRows | None:
+        if self._data is None:
+            return None
+        return EpochRows(self._data, self._handler.current_batch_size, self._seed)
+
+    def _fit(self, watch: TrainingWatch, rows: EpochRows | None) -> list[float]:
+        data = self._as_given if rows is None else (rows, None)
+        before = list(self._good.losses.get("loss", []))
         with on_cpu(self._model) if self._device == "cpu" else nullcontext():
             history = self._model.fit(
-                self._X,
-                self._y,
+                *data,
                 batch_size=self._handler.current_batch_size,
                 epochs=self._epochs,
                 initial_epoch=self._good.epoch,
                 callbacks=[*self._callbacks, watch],
                 **self._kwargs,
             )
-        return [*losses_of(history), *([float("nan")] if watch.broken else [])]
+        if watch.is_broken:
+            return [*watch.good.losses.get("loss", []), watch.broken]
+        return [*before, *losses_of(history)]
 
     def _recover(self, kind: str, error: Exception) -> str | None:
         """Prepare the next attempt; return what to tell the user if there is none."""
@@ -91,15 +112,26 @@ class Attempts:
             except Exception as second:
                 if classify(second) is None:
                     raise
-                failure = f"the weights could not be restored after {_short(error)}: {advice('cuda')}"
+                return f"the weights could not be restored after {_short(error)}: {advice('cuda')}"
+            if kind == "oom":
+                self._accumulate()
         return failure
+
+    def _accumulate(self) -> None:
+        """Make up for the smaller batch, if asked to, and go on from the same state with it."""
+        batch, wanted = self._handler.current_batch_size, self._handler.initial_effective_batch
+        if self._handler.keep_effective_batch and wanted > batch:
+            accumulate(self._model, -(-wanted // batch))
+        self._good = self._now(epoch=self._good.epoch, losses=self._good.losses)
+
+    def _now(self, **known: Any) -> Snapshot:
+        return take(self._model, batch_size=self._handler.current_batch_size, **known)
 
     def _shrink(self, error: Exception) -> str | None:
         failed = self._handler.current_batch_size
         if self._handler.handle_gpu_oom(error) is None:
             return f"out of memory even at batch size {failed}: {_short(error)}. {advice('oom')}"
-        now = self._handler.current_batch_size
-        self._warnings.append(f"out of memory at batch size {failed}; went on with {now}")
+        self._warn(f"out of memory at batch size {failed}; went on with {self._handler.current_batch_size}")
         self._model.train_function = None  # holds the memory of the old batch shape
         return None
 
@@ -107,8 +139,7 @@ class Attempts:
         if self._device == "cpu":
             return f"CUDA failed although training had moved to the CPU: {_short(error)}. {advice('cuda')}"
         self._device = "cpu"
-        self._warnings.append(f"CUDA error ({_short(error)}); went on with the CPU, slower. {advice('cuda')}")
-        logger.warning(self._warnings[-1])
+        self._warn(f"CUDA error ({_short(error)}); went on with the CPU, slower. {advice('cuda')}")
         return None
 
     def _make_room(self, error: Exception) -> str | None:
@@ -116,17 +147,19 @@ class Attempts:
         if not removed or self._disk_recoveries:
             return f"disk full: {_short(error)}. {advice('disk_full')}"
         self._disk_recoveries += 1
-        self._warnings.append(f"disk full ({_short(error)}); removed {removed} old checkpoints and went on")
-        logger.warning(self._warnings[-1])
+        self._warn(f"disk full ({_short(error)}); removed {removed} old checkpoints and went on")
         return None
 
     def _after_nan(self, losses: list[float]) -> str | None:
         """Restart at a lower rate; return what to tell the user if that is not allowed any more."""
         handler, model = self._handler, self._model
         put_back(model, self._good)
-        rows = slice(0, handler.current_batch_size)
-        batch = keras.tree.map_structure(lambda array: array[rows], (self._X, self._y))
-        found = handle_nan_loss(model, losses, gradient_norms=gradient_norms(model, *batch))
+        found = handle_nan_loss(
+            model,
+            losses,
+            gradient_norms=self._gradient_norms(),
+            explosion_factor=handler.explosion_factor,
+        )
         self._stopped, self._stop_reason = True, found["stop_reason"]
         if self._nan_restarts >= handler.max_nan_restarts:
             return (
@@ -134,27 +167,38 @@ class Attempts:
                 "the last good weights. Look for NaN or extreme values in X and y, normalize them, or clip "
                 "gradients (clipnorm=1.0 in the optimizer)"
             )
-        if not _lower_rate(model, handler.rate_factor):
+        if not lower_rate(model, handler.rate_factor):
             return (
                 f"{self._stop_reason}; the optimizer's learning rate follows a schedule and cannot be "
                 "lowered here. Compile the model with a smaller one"
             )
         self._nan_restarts += 1
-        self._good = take(model, epoch=self._good.epoch, losses=self._good.losses)
-        self._warnings.append(
-            f"{self._stop_reason}; restarted from epoch {self._good.epoch} at learning rate {_rate(model)}"
-        )
-        logger.warning(self._warnings[-1])
+        self._good = self._now(epoch=self._good.epoch, losses=self._good.losses)
+        rate = learning_rate(model)
+        self._warn(f"{self._stop_reason}; restarted from epoch {self._good.epoch} at learning rate {rate}")
         return None
 
+    def _gradient_norms(self) -> dict[str, float]:
+        """Norms at the restored weights, on the first rows; unknown where the data are no arrays."""
+        if self._data is None or len(self._data) < 2:
+            return {}
+        X, y = EpochRows(self._data, self._handler.current_batch_size, None)[0][:2]
+        return gradient_norms(self._model, X, y)
+
+    def _warn(self, message: str) -> None:
+        self._warnings.append(message)
+        logger.warning(message)
+
     def _interrupted(self, watch: TrainingWatch, stop: StopRequest) -> dict[str, Any]:
-        state, saved = watch.now(), None
-        if self._folder is not None:
-            saved = self._folder.save(state)
-        where = f"checkpoint saved to {saved}; run again to resume" if saved else (
-            "nothing saved: give checkpoint_dir to resume next time"
-        )  # fmt: skip
-        self._stopped, self._stop_reason = True, f"{stop.name} at epoch {state.epoch + 1}: {where}"
+        if self._folder is None:
+            where = "nothing saved: give checkpoint_dir to resume next time"
+        elif self._folder.latest(partial(fits, self._model)) is None:
+            where = "no epoch was complete; run again to start anew"
+        else:
+            where = (
+                f"checkpoint of epoch {self._good.epoch} saved to {self._folder.folder}; run again to resume"
+            )
+        self._stopped, self._stop_reason = True, f"{stop.name} at epoch {watch.epoch + 1}: {where}"
         logger.warning(self._stop_reason)
         deliver(stop)
         return self._report(success=False, error=self._stop_reason)
@@ -170,7 +214,7 @@ class Attempts:
         if error is not None:
             logger.error("training failed: %s", error)
         good, saved = self._good, self._folder.paths() if self._folder is not None else []
-        finite = first_nan_epoch(losses or [])
+        finite = first_bad_epoch(losses or [], self._handler.explosion_factor)
         return {
             "success": success,
             "error": error,
@@ -181,7 +225,7 @@ class Attempts:
             "nan_restarts": self._nan_restarts,
             "stopped_early": self._stopped,
             "stop_reason": self._stop_reason,
-            "learning_rate": _rate(self._model),
+            "learning_rate": learning_rate(self._model),
             "device": self._device,
             "resumed_from_epoch": self._resumed_from,
             "checkpoint": str(saved[-1]) if saved else None,
@@ -193,46 +237,42 @@ class Attempts:
         if root is None:
             return None
         digest = hashlib.sha256()
-        for array in keras.tree.flatten((self._X, self._y)):
+        for array in keras.tree.flatten(self._data or ()):
             values = np.ascontiguousarray(array)
             digest.update(f"{values.shape}{values.dtype}".encode())
             digest.update(values.data)
-        digest.update(str([tuple(v.shape) for v in self._model.weights]).encode())
+        settings = (
+            [tuple(v.shape) for v in self._model.weights],
+            describe(self._model),
+            self._seed,
+            self._handler.initial_effective_batch,
+        )
+        digest.update(str(settings).encode())
         return CheckpointFolder(root / digest.hexdigest()[:16], keep=self._handler.keep_checkpoints)
 
     def _resume(self) -> int:
-        found = self._folder.latest() if self._folder is not None else None
+        """Go on from the newest checkpoint, with the batch that it was made with."""
+        found = self._folder.latest(self._prepared_for) if self._folder is not None else None
         if found is None:
             return 0
         put_back(self._model, found)
         self._good = found
         logger.info("resuming after epoch %d from a checkpoint", found.epoch)
+        if self._callbacks:
+            self._warn(
+                f"resumed after epoch {found.epoch}: weights, optimizer and order of rows go on exactly, but "
+                f"{', '.join(type(c).__name__ for c in self._callbacks)} start anew"
+            )
         return found.epoch
 
-
-def _build(model: Any, X: Any) -> None:
-    """Create the variables of model and optimizer, so that they can be saved before the first step."""
-    if not model.built:
-        model(keras.tree.map_structure(lambda array: array[:1], X))
-    optimizer = getattr(model, "optimizer", None)
-    if optimizer is not None and not optimizer.built:
-        optimizer.build(model.trainable_variables)
-
-
-def _lower_rate(model: Any, factor: float) -> bool:
-    rate = _rate(model)
-    if rate is None:
-        return True  # not compiled: there is no rate, and fit itself will say so
-    try:
-        model.optimizer.learning_rate = rate * factor
-    except TypeError:
-        return False
-    return True
-
-
-def _rate(model: Any) -> float | None:
-    optimizer = getattr(model, "optimizer", None)
-    return None if optimizer is None else float(optimizer.learning_rate)
+    def _prepared_for(self, snapshot: Snapshot) -> bool:
+        """Bring batch and optimizer into the state of a snapshot, if that is one of this training."""
+        batch, wanted = snapshot.batch_size, self._handler.initial_effective_batch
+        if 0 < batch < self._handler.current_batch_size:
+            self._handler.reduce_batch(batch)
+            if self._handler.keep_effective_batch:
+                accumulate(self._model, -(-wanted // batch))
+        return fits(self._model, snapshot)
 
 
 def _short(error: BaseException) -> str:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import logging
 import re
-from collections.abc import Mapping, Sequence
+import shutil
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,30 +23,31 @@ __all__ = ["CheckpointFolder", "Snapshot"]
 
 logger = logging.getLogger(__name__)
 
-_NAME = re.compile(r"epoch-\d{6}-\d{8}-(?P<sha256>[0-9a-f]{64})\.npz")
+_NAME = re.compile(r"epoch-\d{6}-(?P<sha256>[0-9a-f]{64})\.npz")
+_SPARE = 64 * 1024  # bytes that a file system needs beside the file itself
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """The state of a training between two steps.
+    """The state of a training between two epochs.
 
     Parameters
     ----------
     epoch : int
         Epochs completed.
-    batch : int
-        Batches of the next epoch that are already in the weights.
     model, optimizer : sequence of ndarray
-        Their variables in order.
+        Their variables in order; those of the model with its random generators.
     losses : mapping of str to list of float
         History of the completed epochs.
+    batch_size : int
+        Batch in force; 0 if that is unknown.
     """
 
     epoch: int
     model: Sequence[NDArray[Any]]
     optimizer: Sequence[NDArray[Any]] = ()
-    batch: int = 0
     losses: Mapping[str, list[float]] = field(default_factory=dict)
+    batch_size: int = 0
 
     @property
     def finite(self) -> bool:
@@ -55,21 +58,24 @@ class Snapshot:
         """Encode as an ``.npz`` file."""
         arrays = {f"model_{i}": v for i, v in enumerate(self.model)}
         arrays |= {f"optimizer_{i}": v for i, v in enumerate(self.optimizer)}
-        header = {"epoch": self.epoch, "batch": self.batch, "losses": dict(self.losses)}
+        header = {"epoch": self.epoch, "batch_size": self.batch_size, "losses": dict(self.losses)}
         return pack(arrays, header | {"sizes": [len(self.model), len(self.optimizer)]})
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Snapshot:
-        """Decode what :meth:`to_bytes` wrote."""
+        """Decode what :meth:`to_bytes` wrote; ``ValueError`` if the bytes are something else."""
         arrays, header = unpack(data)
-        n_model, n_optimizer = header["sizes"]
-        return cls(
-            epoch=header["epoch"],
-            batch=header["batch"],
-            losses=header["losses"],
-            model=[arrays[f"model_{i}"] for i in range(n_model)],
-            optimizer=[arrays[f"optimizer_{i}"] for i in range(n_optimizer)],
-        )
+        try:
+            n_model, n_optimizer = header["sizes"]
+            return cls(
+                epoch=header["epoch"],
+                batch_size=header["batch_size"],
+                losses=header["losses"],
+                model=[arrays[f"model_{i}"] for i in range(n_model)],
+                optimizer=[arrays[f"optimizer_{i}"] for i in range(n_optimizer)],
+            )
+        except KeyError as error:
+            raise ValueError(f"not a checkpoint of this version: {error} is missing") from error
 
 
 class CheckpointFolder:
@@ -103,7 +109,7 @@ class CheckpointFolder:
         """
         data = snapshot.to_bytes()
         digest = hashlib.sha256(data).hexdigest()
-        path = self.folder / f"epoch-{snapshot.epoch:06d}-{snapshot.batch:08d}-{digest}.npz"
+        path = self.folder / f"epoch-{snapshot.epoch:06d}-{digest}.npz"
         try:
             self._write(path, data)
         except OSError as error:
@@ -113,16 +119,32 @@ class CheckpointFolder:
         self.remove_all_but(self.keep)
         return path
 
-    def latest(self) -> Snapshot | None:
-        """Return the newest checkpoint whose hash is right, or ``None``; a damaged one is passed over."""
+    def shortage(self, needed: int) -> str | None:
+        """Say how much space is missing for a file of so many bytes, or ``None`` if there is enough."""
+        place = next(p for p in (self.folder, *self.folder.absolute().parents) if p.is_dir())
+        free = shutil.disk_usage(place).free
+        if free >= needed + _SPARE:
+            return None
+        return f"{needed + _SPARE:,} bytes needed in {place}, {free:,} free"
+
+    def latest(self, fits: Callable[[Snapshot], bool] = lambda _: True) -> Snapshot | None:
+        """Return the newest checkpoint that is whole and fits, or ``None``; others are passed over.
+
+        Parameters
+        ----------
+        fits : callable
+            Whether a snapshot belongs to the training at hand.
+        """
         for path in reversed(self.paths()):
-            data = path.read_bytes()
-            if hashlib.sha256(data).hexdigest() == _sha256_of(path):
-                return Snapshot.from_bytes(data)
-            logger.warning(
-                "checkpoint %s is damaged (its sha256 differs from its name); using the one before. Delete "
-                "it, and check the disk if this happens again", path,
-            )  # fmt: skip
+            try:
+                snapshot = _read(path, fits)
+            except (OSError, ValueError) as error:
+                logger.warning(
+                    "checkpoint %s is damaged (%s); using the one before. Delete it, and check the disk if "
+                    "this happens again", path, error,
+                )  # fmt: skip
+            else:
+                return snapshot
         return None
 
     def paths(self) -> list[Path]:
@@ -138,13 +160,15 @@ class CheckpointFolder:
             self.folder.rmdir()
 
     def _write(self, path: Path, data: bytes) -> None:
+        if short := self.shortage(len(data)):  # found before a byte is written
+            raise OSError(errno.ENOSPC, short)
         safe_makedirs(self.folder)
         atomic_write(path, data)
 
     def _make_room_and_write(self, path: Path, data: bytes, full: OSError) -> Path | None:
         removed = self.remove_all_but(1)
         logger.warning(
-            "disk full while saving a checkpoint (%s); removed %d older ones. %s", full, removed,
+            "disk full: %s; removed %d older checkpoints. %s", full.strerror or full, removed,
             advice("disk_full"),
         )  # fmt: skip
         try:
@@ -153,8 +177,8 @@ class CheckpointFolder:
             if classify(error) != "disk_full":
                 raise
             logger.warning(
-                "still no room for %s; training goes on without it, the newest complete checkpoint stays. %s",
-                path, advice("disk_full"),
+                "still no room for the %s bytes of %s; training goes on without it, the newest complete "
+                "checkpoint stays. %s", f"{len(data):,}", path, advice("disk_full"),
             )  # fmt: skip
             return None
         return path
@@ -166,6 +190,16 @@ class CheckpointFolder:
         for path in removed:
             path.unlink(missing_ok=True)
         return len(removed)
+
+
+def _read(path: Path, fits: Callable[[Snapshot], bool]) -> Snapshot:
+    data = path.read_bytes()
+    if hashlib.sha256(data).hexdigest() != _sha256_of(path):
+        raise ValueError("its sha256 differs from its name")
+    snapshot = Snapshot.from_bytes(data)
+    if not fits(snapshot):
+        raise ValueError("it belongs to another model")
+    return snapshot
 
 
 def _sha256_of(path: Path) -> str:

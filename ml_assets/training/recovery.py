@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,12 @@ class TrainingErrorHandler:
     ==================  =================================================================================
     failure             what happens
     ==================  =================================================================================
-    out of memory       half the batch, down to `min_batch_size`, from the last completed epoch
+    out of memory       half the batch, down to `min_batch_size`, from the last completed epoch; if asked,
+                        gradients are added up so that the effective batch stays
     CUDA error          the rest on the CPU, with a warning
-    NaN loss            stop, log norms, restart from the last good weights at a lower rate
-    Ctrl-C, SIGTERM     save a checkpoint and exit; the next run with the same data resumes
+    NaN, exploding loss stop, log norms, restart from the last good weights at a lower rate
+    Ctrl-C, SIGTERM     exit with the checkpoint of the last completed epoch; the next run with the same data
+                        resumes and ends with the very weights of an undisturbed run, bit for bit
     disk full           remove old checkpoints, keep the newest, go on
     anything else       raised unchanged
     ==================  =================================================================================
@@ -37,6 +40,17 @@ class TrainingErrorHandler:
         How often a NaN loss restarts.
     rate_factor : float
         What the learning rate is multiplied with at such a restart, in (0, 1).
+    explosion_factor : float
+        A loss above the best one so far by this many times its size counts as exploded.
+    keep_effective_batch : bool
+        After running out of memory, add up the gradients of several small batches per step.
+    seed : int
+        Decides the order of the rows in each epoch (unless ``shuffle=False``).
+
+    Notes
+    -----
+    Bit-equal resuming holds for arrays on one CPU. Datasets and generators arrange their rows themselves;
+    callbacks of the caller, such as early stopping, start anew, and a warning names them.
 
     Examples
     --------
@@ -55,6 +69,9 @@ class TrainingErrorHandler:
         keep_checkpoints: int = 3,
         max_nan_restarts: int = 2,
         rate_factor: float = 0.1,
+        explosion_factor: float = 1e3,
+        keep_effective_batch: bool = False,
+        seed: int = 0,
     ) -> None:
         if min_batch_size < 1:
             raise ValueError(f"min_batch_size is {min_batch_size}; give 1 or more")
@@ -62,11 +79,16 @@ class TrainingErrorHandler:
             raise ValueError(f"initial_batch_size is {initial_batch_size}; give 1 or more")
         if not 0 < rate_factor < 1:
             raise ValueError(f"rate_factor is {rate_factor}; give a number between 0 and 1")
+        if not explosion_factor > 0:
+            raise ValueError(f"explosion_factor is {explosion_factor}; give a number above 0")
         self._memory = RecoveryState(initial_batch_size, min_batch_size=min_batch_size)
         self.initial_batch_size = initial_batch_size
         self.checkpoint_dir = None if checkpoint_dir is None else Path(checkpoint_dir)
         self.keep_checkpoints = keep_checkpoints
         self.max_nan_restarts, self.rate_factor = max_nan_restarts, rate_factor
+        self.explosion_factor, self.keep_effective_batch = explosion_factor, keep_effective_batch
+        self.seed = seed
+        self.initial_effective_batch = initial_batch_size
 
     @property
     def current_batch_size(self) -> int:
@@ -86,9 +108,13 @@ class TrainingErrorHandler:
         self._memory = smaller or self._memory
         return smaller
 
+    def reduce_batch(self, batch_size: int) -> None:
+        """Go on with the smaller batch that a checkpoint was made with."""
+        self._memory = replace(self._memory, batch_size=batch_size)
+
     def handle_nan_loss(self, model: Any, history: Any) -> dict[str, Any]:
         """Apply :func:`~ml_assets.training.nan_loss.handle_nan_loss`."""
-        return handle_nan_loss(model, history)
+        return handle_nan_loss(model, history, explosion_factor=self.explosion_factor)
 
     def train_with_recovery(self, model: Any, X: Any, y: Any, **fit_kwargs: Any) -> dict[str, Any]:
         """Call ``model.fit(X, y, ...)`` until it is done or no recovery is left.
@@ -98,7 +124,7 @@ class TrainingErrorHandler:
         model : keras.Model
             Compiled. It is built here if it is not yet.
         X, y : ndarray
-            Inputs and targets, rows first.
+            Inputs and targets, rows first; trees of arrays or whatever else ``fit`` takes.
         **fit_kwargs
             Passed to ``fit``; `batch_size`, if given, is the batch size to start with.
 
@@ -120,5 +146,6 @@ class TrainingErrorHandler:
         from ml_assets.training.attempts import Attempts
 
         batch_size = fit_kwargs.pop("batch_size", None) or self.initial_batch_size
+        self.initial_effective_batch = batch_size
         self._memory = RecoveryState(batch_size, min_batch_size=self._memory.min_batch_size)
         return Attempts(self, model, X, y, fit_kwargs).run()

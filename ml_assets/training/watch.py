@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from typing import Any
@@ -10,13 +11,15 @@ import numpy as np
 
 from ml_assets.training.backend import keras, tf
 from ml_assets.training.checkpoints import Snapshot
+from ml_assets.training.nan_loss import explodes
+from ml_assets.training.rows import EpochRows
 from ml_assets.training.signals import StopRequest
 
-__all__ = ["TrainingWatch", "gradient_norms", "on_cpu", "put_back", "take"]
+__all__ = ["TrainingWatch", "fits", "gradient_norms", "on_cpu", "put_back", "take"]
 
 
 class TrainingWatch(keras.callbacks.Callback):  # type: ignore[misc]
-    """Keeps the last good state, and stops on a signal or on a loss that is not a number.
+    """Keeps the last good state, and stops on a signal or on a loss that is out of order.
 
     Parameters
     ----------
@@ -26,56 +29,79 @@ class TrainingWatch(keras.callbacks.Callback):  # type: ignore[misc]
         Set by a signal.
     save : callable or None
         Called with every good state at the end of an epoch.
+    explosion_factor : float
+        See :func:`ml_assets.training.nan_loss.explodes`.
+    rows : EpochRows or None
+        Arranged anew at the beginning of every epoch.
     """
 
-    def __init__(self, good: Snapshot, stop: StopRequest, save: Callable[[Snapshot], Any] | None) -> None:
+    def __init__(
+        self,
+        good: Snapshot,
+        stop: StopRequest,
+        save: Callable[[Snapshot], Any] | None,
+        *,
+        explosion_factor: float,
+        rows: EpochRows | None,
+    ) -> None:
         super().__init__()
         self.good, self._stop, self._save = good, stop, save
-        self._epoch, self._batch = good.epoch, 0
-        self.broken = False  # whether a weight is not finite although its loss was
+        self._factor, self._rows = explosion_factor, rows
+        self.epoch = good.epoch
+        self.broken = float("nan")  # the loss that stopped the fit before Keras could record its epoch
+        self.is_broken = False
 
     def on_epoch_begin(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:  # noqa: ARG002
-        """Note where training stands."""
-        self._epoch, self._batch = epoch, 0
+        """Arrange the rows."""
+        self.epoch = epoch
+        if self._rows is not None:
+            self._rows.begin(epoch)
 
-    def on_train_batch_end(self, batch: int, logs: Mapping[str, float] | None = None) -> None:
-        """Stop at once on a signal or a loss that is not a number."""
-        self._batch = batch + 1
-        if self._stop.signum or not np.isfinite((logs or {}).get("loss", 0.0)):
+    def on_train_batch_end(self, batch: int, logs: Mapping[str, float] | None = None) -> None:  # noqa: ARG002
+        """Stop at once on a signal or a loss that is out of order."""
+        loss = (logs or {}).get("loss", 0.0)
+        if not np.isfinite(loss) or explodes(loss, self.good.losses.get("loss", []), self._factor):
+            self._break(loss)
+        if self._stop.signum:
             self.model.stop_training = True
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
-        """Keep the state if the epoch was completed and every number is finite."""
-        logs = logs or {}
-        if self._stop.signum or not np.isfinite(logs.get("loss", 0.0)):
+        """Keep the state if the epoch was completed and every number is in order."""
+        if self._stop.signum or self.is_broken:
             return
-        losses = {name: [*self.good.losses.get(name, []), float(v)] for name, v in logs.items()}
-        state = take(self.model, epoch=epoch + 1, losses=losses)
+        losses = {name: [*self.good.losses.get(name, []), float(v)] for name, v in (logs or {}).items()}
+        state = take(self.model, epoch=epoch + 1, losses=losses, batch_size=self.good.batch_size)
         if not state.finite:  # the last step broke the weights after its loss was computed
-            self.broken = self.model.stop_training = True
+            self._break(float("nan"))
             return
         self.good = state
         if self._save is not None:
             self._save(state)
 
-    def now(self) -> Snapshot:
-        """Return the state at this very batch, or the last good one if a number in it is not finite."""
-        state = take(self.model, epoch=self._epoch, batch=self._batch, losses=self.good.losses)
-        return state if state.finite else self.good
+    def _break(self, loss: float) -> None:
+        self.broken, self.is_broken = float(loss), True
+        self.model.stop_training = True
 
 
 def take(
-    model: Any, *, epoch: int, batch: int = 0, losses: Mapping[str, list[float]] | None = None
+    model: Any, *, epoch: int, losses: Mapping[str, list[float]] | None = None, batch_size: int = 0
 ) -> Snapshot:
     """Copy the variables of a model and its optimizer."""
     optimizer = model.optimizer.variables if getattr(model, "optimizer", None) else []
     return Snapshot(
         epoch=epoch,
-        batch=batch,
         model=_copied(_state(model)),
         optimizer=_copied(optimizer),
         losses=losses or {},
+        batch_size=batch_size,
     )
+
+
+def fits(model: Any, snapshot: Snapshot) -> bool:
+    """Say whether a snapshot has the variables of this model and its optimizer."""
+    optimizer = model.optimizer.variables if getattr(model, "optimizer", None) else []
+    pairs = ((_state(model), snapshot.model), (optimizer, snapshot.optimizer))
+    return all([math.prod(v.shape) for v in own] == [v.size for v in theirs] for own, theirs in pairs)
 
 
 def put_back(model: Any, snapshot: Snapshot) -> None:

@@ -9,10 +9,10 @@ from ml_assets.storage import atomic_write
 from ml_assets.training import CheckpointFolder, Snapshot, checkpoints
 
 
-def snapshot(epoch, batch=0, size=10):
+def snapshot(epoch, batch_size=32, size=10):
     return Snapshot(
         epoch=epoch,
-        batch=batch,
+        batch_size=batch_size,
         model=[np.full((size, 2), epoch, np.float32), np.arange(3)],
         optimizer=[np.array(epoch)],
         losses={"loss": [0.5] * epoch},
@@ -21,7 +21,7 @@ def snapshot(epoch, batch=0, size=10):
 
 def test_round_trip_is_exact():
     again = Snapshot.from_bytes(snapshot(3, 7).to_bytes())
-    assert (again.epoch, again.batch, again.losses) == (3, 7, {"loss": [0.5] * 3})
+    assert (again.epoch, again.batch_size, again.losses) == (3, 7, {"loss": [0.5] * 3})
     np.testing.assert_array_equal(again.model[0], snapshot(3).model[0])
     assert again.model[1].dtype == np.arange(3).dtype
 
@@ -29,9 +29,9 @@ def test_round_trip_is_exact():
 def test_newest_is_found_and_old_ones_are_removed(tmp_path):
     folder = CheckpointFolder(tmp_path / "run", keep=2)
     assert folder.latest() is None
-    for epoch, batch in [(1, 0), (2, 0), (2, 15), (10, 0)]:
-        folder.save(snapshot(epoch, batch))
-    assert [path.name[:21] for path in folder.paths()] == ["epoch-000002-00000015", "epoch-000010-00000000"]
+    for epoch in (1, 2, 3, 10):
+        folder.save(snapshot(epoch))
+    assert [path.name[:12] for path in folder.paths()] == ["epoch-000003", "epoch-000010"]
     assert folder.latest().epoch == 10
     folder.clear()
     assert not (tmp_path / "run").exists()
@@ -77,7 +77,7 @@ def test_a_full_disk_costs_old_checkpoints_and_never_the_newest_complete_one(tmp
         assert folder.save(snapshot(epoch)) is not None
         assert folder.latest().epoch == epoch
     assert len(folder.paths()) == 2
-    assert "removed 1 older ones. Free space on the disk" in caplog.text
+    assert "removed 1 older checkpoints. Free space on the disk" in caplog.text
     assert folder.save(snapshot(5, size=10_000)) is None, "no room even then: training goes on"
     assert "training goes on without it" in caplog.text
     assert folder.latest().epoch == 4

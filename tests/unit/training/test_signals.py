@@ -65,7 +65,7 @@ def test_a_signal_saves_and_exits_and_the_next_run_resumes(tmp_path, signum, sta
     assert time.monotonic() - sent < 20
     assert process.returncode == status, err
     assert "cleaned up" in out, "finally blocks run, so locks are given back"
-    assert f"{signum.name} at epoch 3: checkpoint saved to" in err
+    assert f"{signum.name} at epoch 3: checkpoint of epoch 2 saved to" in err
     assert "run again to resume" in err
     handler = TrainingErrorHandler(checkpoint_dir=tmp_path)
     result = handler.train_with_recovery(net(), *data(), epochs=4, verbose=0)
