@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from ml_assets.mamba.base import BASE_RECIPE, train_base
     from ml_assets.mamba.model import LayerLoadReport, MambaModel
     from ml_assets.mamba.predict import (
+        DirectionStream,
         model_from_weights,
         predict_direction,
         predict_outputs,
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BASE_RECIPE",
+    "DirectionStream",
     "LayerLoadReport",
     "MambaBaseWeights",
     "MambaConfig",
@@ -43,6 +45,7 @@ __all__ = [
 _NEEDS_TENSORFLOW = {
     "BASE_RECIPE": "base",
     "train_base": "base",
+    "DirectionStream": "predict",
     "LayerLoadReport": "model",
     "MambaModel": "model",
     "model_from_weights": "predict",

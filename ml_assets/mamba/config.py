@@ -62,7 +62,8 @@ class MambaConfig(_JsonValue):
     expand : int
         Inner width is ``expand * d_model``.
     head_dim : int
-        Channels that share one decay in the ``ssd`` variant; divides the inner width.
+        Channels that share one decay in the ``ssd`` variant; divides the inner width. 0 stands for half of
+        it, that is two heads.
     dropout : float
         Rate in [0, 1) after each mixer and before the output.
     variant : {'ssd', 'mamba1'}
@@ -78,7 +79,7 @@ class MambaConfig(_JsonValue):
     --------
     >>> MambaConfig().d_inner
     64
-    >>> MambaConfig.from_json(MambaConfig(d_model=16).to_json()) == MambaConfig(d_model=16)
+    >>> MambaConfig.from_json(MambaConfig(d_model=8).to_json()) == MambaConfig(d_model=8)
     True
     """
 
@@ -87,15 +88,18 @@ class MambaConfig(_JsonValue):
     d_state: int = 16
     d_conv: int = 4
     expand: int = 2
-    head_dim: int = 32
+    head_dim: int = 0
     dropout: float = 0.1
     variant: Variant = "ssd"
     linear_skip: bool = True
     return_head: bool = True
 
     def __post_init__(self) -> None:
-        for name in ("d_model", "n_blocks", "d_state", "d_conv", "expand", "head_dim"):
+        for name in ("d_model", "n_blocks", "d_state", "d_conv", "expand"):
             _require_positive_int(type(self).__name__, name, getattr(self, name))
+        if self.head_dim == 0:
+            object.__setattr__(self, "head_dim", max(1, self.d_inner // 2))
+        _require_positive_int(type(self).__name__, "head_dim", self.head_dim)
         if not 0.0 <= self.dropout < 1.0:
             raise ValueError(f"MambaConfig.dropout is {self.dropout}; give a rate in [0, 1)")
         if self.variant not in ("ssd", "mamba1"):

@@ -9,11 +9,13 @@ from ml_assets.mamba.initializers import decay_range, decay_steps, derived_seed,
 from ml_assets.mamba.scan import selective_scan, selective_scan_last, ssd, ssd_last
 from ml_assets.training.backend import keras
 
-__all__ = ["Mamba1Mixer", "MambaBlock", "RMSNorm", "SSDMixer"]
+__all__ = ["Mamba1Mixer", "MambaBlock", "RMSNorm", "SSDMixer", "State"]
 
 ops = keras.ops
 Tensor = Any
 Shape = tuple[int | None, ...]
+State = tuple[Tensor, Tensor]
+"""What a mixer carries from one step to the next: its last inputs and the state of its recurrence."""
 
 
 def project(x: Tensor, kernel: Tensor) -> Tensor:
@@ -45,8 +47,18 @@ def projected_convolution(x: Tensor, kernel: Tensor, taps: Tensor, bias: Tensor)
     n_taps, length = taps.shape[0], x.shape[1]
     padded = ops.pad(x, [[0, 0], [n_taps - 1, 0], [0, 0]])
     shifted = ops.concatenate([padded[:, k : k + length] for k in range(n_taps)], axis=-1)
-    folded = ops.reshape(ops.expand_dims(kernel, 0) * ops.expand_dims(taps, 1), (-1, kernel.shape[-1]))
-    return project(shifted, folded) + bias
+    return project(shifted, _folded(kernel, taps)) + bias
+
+
+def convolution_step(last: Tensor, kernel: Tensor, taps: Tensor, bias: Tensor) -> Tensor:
+    """Last step of :func:`projected_convolution` from the last K inputs, (B, K, I) -> (B, D)."""
+    flat = ops.reshape(last, (-1, last.shape[1] * last.shape[2]))
+    return ops.matmul(flat, _folded(kernel, taps)) + bias
+
+
+def _folded(kernel: Tensor, taps: Tensor) -> Tensor:
+    """Projection and convolution as one matrix, (K I, D)."""
+    return ops.reshape(ops.expand_dims(kernel, 0) * ops.expand_dims(taps, 1), (-1, kernel.shape[-1]))
 
 
 def rms_normalize(x: Tensor, scale: Tensor) -> Tensor:
@@ -120,6 +132,34 @@ class SSDMixer(keras.layers.Layer):  # type: ignore[misc]
             y = ops.reshape(ssd(u, dt, a, b, out) + u * skip, (-1, length, inner))
         return project(rms_normalize(y * ops.silu(gate), self.gate_scale), self.out_proj)
 
+    def initial_state(self, batch: int) -> State:
+        """Return the last inputs, (B, d_conv - 1, d_model), and the state h, (B, H, P, N): all zero."""
+        c = self.config
+        dtype = self.compute_dtype
+        return (
+            ops.zeros((batch, c.d_conv - 1, c.d_model), dtype),
+            ops.zeros((batch, c.n_heads, c.head_dim, c.d_state), dtype),
+        )
+
+    def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
+        """Take one step of the recurrence: (B, d_model) and the state before -> (B, d_model), state after."""
+        c = self.config
+        inner, mixed = c.d_inner, c.d_inner + 2 * c.d_state
+        inputs, h = state
+        last = ops.concatenate([inputs, x[:, None]], axis=1)
+        gate, dt = ops.matmul(x, self.in_proj[:, :inner]), ops.matmul(x, self.in_proj[:, inner + mixed :])
+        kernel = self.in_proj[:, inner : inner + mixed]
+        xbc = ops.silu(convolution_step(last, kernel, self.conv_kernel, self.conv_bias))
+        dt = ops.softplus(dt + self.dt_bias)  # (B, H)
+        u = ops.reshape(xbc[:, :inner], (-1, c.n_heads, c.head_dim))
+        b, out = xbc[:, inner : inner + c.d_state], xbc[:, inner + c.d_state :]
+        decay = ops.exp(dt * -ops.exp(self.A_log))
+        added = (dt[..., None] * u)[..., None] * b[:, None, None, :]
+        h = decay[..., None, None] * h + added
+        y = ops.sum(h * out[:, None, None, :], -1) + u * ops.expand_dims(self.D, -1)
+        y = rms_normalize(ops.reshape(y, (-1, inner)) * ops.silu(gate), self.gate_scale)
+        return ops.matmul(y, self.out_proj), (last[:, 1:], h)
+
 
 class Mamba1Mixer(keras.layers.Layer):  # type: ignore[misc]
     """Mamba-1 mixer: projection, causal convolution, selective scan, gate, projection."""
@@ -165,6 +205,30 @@ class Mamba1Mixer(keras.layers.Layer):  # type: ignore[misc]
             y = selective_scan(u, dt, a, b, out) + u * self.D
         return project(y * ops.silu(gate), self.out_proj)
 
+    def initial_state(self, batch: int) -> State:
+        """Return the last inputs, (B, d_conv - 1, d_model), and the state h, (B, D, N): all zero."""
+        c = self.config
+        dtype = self.compute_dtype
+        return (
+            ops.zeros((batch, c.d_conv - 1, c.d_model), dtype),
+            ops.zeros((batch, c.d_inner, c.d_state), dtype),
+        )
+
+    def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
+        """Take one step of the recurrence: (B, d_model) and the state before -> (B, d_model), state after."""
+        c = self.config
+        inner, n, rank = c.d_inner, c.d_state, c.dt_rank
+        inputs, h = state
+        last = ops.concatenate([inputs, x[:, None]], axis=1)
+        gate = ops.matmul(x, self.in_proj[:, inner:])
+        u = ops.silu(convolution_step(last, self.in_proj[:, :inner], self.conv_kernel, self.conv_bias))
+        mixed = ops.matmul(u, self.x_proj)
+        dt = ops.softplus(ops.matmul(mixed[:, :rank], self.dt_proj) + self.dt_bias)  # (B, D)
+        b, out = mixed[:, rank : rank + n], mixed[:, rank + n :]
+        h = ops.exp(dt[..., None] * -ops.exp(self.A_log)) * h + (dt * u)[..., None] * b[:, None, :]
+        y = ops.sum(h * out[:, None, :], -1) + u * self.D
+        return ops.matmul(y * ops.silu(gate), self.out_proj), (last[:, 1:], h)
+
 
 class MambaBlock(keras.layers.Layer):  # type: ignore[misc]
     """Residual block ``x + dropout(mixer(norm(x)))``."""
@@ -188,3 +252,8 @@ class MambaBlock(keras.layers.Layer):  # type: ignore[misc]
         """Map (B, L, d_model) to the same shape, or with `last_only` to (B, d_model)."""
         y = self.dropout(self.mixer(self.norm(x), last_only=last_only), training=training)
         return (x[:, -1] if last_only else x) + y
+
+    def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
+        """Take one step without dropout: (B, d_model) and the mixer's state -> the same."""
+        y, state = self.mixer.step(self.norm(x), state)
+        return x + y, state

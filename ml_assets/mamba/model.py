@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ml_assets.mamba.config import MambaConfig
 from ml_assets.mamba.initializers import derived_seed
-from ml_assets.mamba.layers import MambaBlock, RMSNorm
+from ml_assets.mamba.layers import MambaBlock, RMSNorm, State
 from ml_assets.mamba.shapes import layer_of
 from ml_assets.mamba.weights import WeightSource, read_arrays
 from ml_assets.training.backend import keras
@@ -139,6 +139,51 @@ class MambaModel(keras.Model):  # type: ignore[misc]
         if self.feature_skip is None:
             return out
         return out + self.feature_skip(x[:, -1] if last_only else x)
+
+    def initial_state(self, batch: int = 1) -> list[State]:
+        """Return what :meth:`step` carries, before the first step: one state per block, all zero.
+
+        Raises
+        ------
+        ValueError
+            If the model is not built.
+        """
+        if not self.built:
+            raise ValueError("build the model first: model.build((None, steps, features))")
+        return [block.mixer.initial_state(batch) for block in self.blocks]
+
+    def step(self, x: Tensor, state: list[State]) -> tuple[Tensor, list[State]]:
+        """Take one step of a stream: the outputs of :meth:`call_steps`, one step at a time.
+
+        A step costs the same however long the stream is; the state has a fixed size.
+
+        Parameters
+        ----------
+        x : tensor (B, F)
+            Features of one step.
+        state : list
+            From :meth:`initial_state`, or from the step before.
+
+        Returns
+        -------
+        outputs : tensor (B, outputs)
+        state : list
+            After this step.
+
+        Raises
+        ------
+        ValueError
+            If `x` has another shape.
+        """
+        features = self.embed.kernel.shape[0]
+        if len(x.shape) != 2 or x.shape[1] != features:
+            raise ValueError(f"a step takes features of shape (batch, {features}), got {tuple(x.shape)}")
+        h, after = self.embed(x), []
+        for block, before in zip(self.blocks, state, strict=True):
+            h, carried = block.step(h, before)
+            after.append(carried)
+        out = self.head(self.final_norm(h))
+        return (out if self.feature_skip is None else out + self.feature_skip(x)), after
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """Return (B, 1)."""

@@ -15,8 +15,9 @@ from ml_assets.mamba.model import MambaModel
 from ml_assets.mamba.trainer import predictor
 from ml_assets.mamba.weights import MambaWeights
 from ml_assets.scaling import normalize
+from ml_assets.training.backend import tf
 
-__all__ = ["model_from_weights", "predict_direction", "predict_outputs", "predict_returns"]
+__all__ = ["DirectionStream", "model_from_weights", "predict_direction", "predict_outputs", "predict_returns"]
 
 Floats = NDArray[np.float64]
 _lock = threading.Lock()
@@ -65,6 +66,56 @@ def predict_returns(weights: MambaWeights, X_raw: NDArray[np.floating]) -> Float
             "these weights forecast direction only; train with MambaConfig(return_head=True) for returns"
         )
     return weights.return_center + weights.return_scale * _raw_outputs(weights, X_raw)[:, 1]
+
+
+class DirectionStream:
+    """Forecast day after day, at the cost of one day, with the state carried on.
+
+    After exactly ``weights.window`` days the forecast is that of :func:`predict_direction` for the window of
+    these days. Later it remembers more than a window holds, though the model was trained on windows;
+    :meth:`reset` starts anew.
+
+    Parameters
+    ----------
+    weights : MambaWeights
+        Trained weights; their center and scale normalize the features.
+
+    Examples
+    --------
+    >>> stream = DirectionStream(weights)  # doctest: +SKIP
+    >>> for features in days:  # doctest: +SKIP
+    ...     probability = stream.update(features)
+    """
+
+    def __init__(self, weights: MambaWeights) -> None:
+        self._weights, self._model = weights, model_from_weights(weights)
+        self._step = tf.function(self._model.step)
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget every day."""
+        self._state = self._model.initial_state()
+        self.days = 0
+
+    def update(self, features: NDArray[np.floating]) -> float:
+        """Take in the raw features of one day, (F,); return the probability that the next return is positive.
+
+        Raises
+        ------
+        ValueError
+            If the shape is another one or a value is not finite; the state is then unchanged.
+        """
+        wanted = (len(self._weights.feature_names),)
+        if np.shape(features) != wanted:
+            raise ValueError(
+                f"{self._weights.symbol}: one day has features of shape {wanted}, got {np.shape(features)}"
+            )
+        if not np.isfinite(features).all():
+            raise ValueError(f"{self._weights.symbol}: features hold NaN or infinity; drop the warm-up rows")
+        day = normalize(np.asarray(features)[None], self._weights.center, self._weights.scale)
+        outputs, self._state = self._step(tf.constant(day), self._state)
+        self.days += 1
+        return float(1.0 / (1.0 + np.exp(-float(outputs[0, 0]))))
 
 
 def predict_outputs(weights: MambaWeights | MambaBaseWeights, X: NDArray[np.float32]) -> NDArray[np.float32]:

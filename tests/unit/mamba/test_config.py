@@ -9,19 +9,21 @@ from ml_assets.mamba import MambaConfig, TrainingRecipe
 def test_defaults_are_the_recipe_that_learned_best():
     config = MambaConfig()
     assert (config.d_model, config.n_blocks, config.d_state, config.d_conv, config.expand) == (
-        16,
+        32,
         1,
         16,
         4,
         2,
     )
+    assert (config.head_dim, config.n_heads) == (32, 2)
+    assert MambaConfig(d_model=8).head_dim == 8
     assert (config.variant, config.dropout, config.linear_skip, config.return_head) == (
         "ssd",
-        0.2,
+        0.1,
         True,
         True,
     )
-    assert (config.d_inner, config.n_heads, config.dt_rank, config.outputs) == (32, 4, 1, 2)
+    assert (config.d_inner, config.n_heads, config.dt_rank, config.outputs) == (64, 2, 2, 2)
 
 
 @pytest.mark.parametrize(
@@ -48,7 +50,7 @@ def test_unknown_field_is_refused_by_name(cls):
         ({"n_blocks": True}, "n_blocks is True"),
         ({"dropout": 1.0}, "dropout is 1.0"),
         ({"variant": "mamba3"}, "'ssd' or 'mamba1'"),
-        ({"head_dim": 5}, "head_dim 5 does not divide the inner width 32"),
+        ({"head_dim": 5}, "head_dim 5 does not divide the inner width 64"),
     ],
 )
 def test_config_says_what_to_give(values, match):

@@ -174,7 +174,7 @@ def test_partial_load_reports_what_fits(tmp_path):
     report = target.load_weights_by_layer(tmp_path / "base.weights.h5")
     assert report.loaded == ("block_0/norm", "block_0/mixer", "final_norm", "head")
     assert set(report.skipped) == {"embed", "block_1/norm", "block_1/mixer", "feature_skip"}
-    assert report.skipped["embed"] == "embed/vars/0 has shape (25, 16) in the source, (31, 16) here"
+    assert report.skipped["embed"] == "embed/vars/0 has shape (25, 32) in the source, (31, 32) here"
     assert report.skipped["block_1/norm"] == "block_1/norm/vars/0 is not in the source"
     for path, values in target.to_arrays().items():
         loaded = path.rsplit("/vars/", 1)[0] in report.loaded
