@@ -124,9 +124,11 @@ class SSDMixer(keras.layers.Layer):  # type: ignore[misc]
         u = ops.reshape(xbc[..., :inner], (-1, length, c.n_heads, c.head_dim))
         b, out = xbc[..., inner : inner + c.d_state], xbc[..., inner + c.d_state :]
         a = -ops.exp(self.A_log)
-        skip = ops.expand_dims(self.D, -1)
+        # Spread over the steps first: its gradient is then summed over windows and steps in turn, not over
+        # all at once, which in float32 costs digits.
+        skip = ops.broadcast_to(ops.expand_dims(self.D, -1), (length, c.n_heads, c.head_dim))
         if last_only:
-            y = ssd_last(u, dt, a, b, out[:, -1]) + u[:, -1] * skip
+            y = ssd_last(u, dt, a, b, out[:, -1]) + u[:, -1] * skip[-1]
             y = ops.reshape(y, (-1, inner))
         else:
             y = ops.reshape(ssd(u, dt, a, b, out) + u * skip, (-1, length, inner))

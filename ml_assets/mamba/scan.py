@@ -40,11 +40,10 @@ def ssd(x: Tensor, dt: Tensor, a: Tensor, b: Tensor, c: Tensor) -> Tensor:
     tensor (B, L, H, P)
     """
     length = x.shape[1]
-    causal = np.tril(np.ones((length, length), bool))
-    log_decay = _pairwise_log_decay(dt * a, length)
-    # The mask is applied before exp: above the diagonal exp would overflow, and inf * 0 is NaN.
-    decay = ops.exp(ops.where(causal, log_decay, -1e9))  # (B, H, L, L)
-    scores = ops.matmul(c, ops.transpose(b, (0, 2, 1)))  # (B, L, L)
+    causal = ops.cast(np.tril(np.ones((length, length))), x.dtype)
+    # Above the diagonal exp would overflow, and inf times the mask's 0 is NaN: hence the minimum.
+    decay = ops.exp(ops.minimum(_pairwise_log_decay(dt * a, length), 0.0))  # (B, H, L, L)
+    scores = ops.matmul(c, ops.transpose(b, (0, 2, 1))) * causal  # (B, L, L), smaller than masking decay
     inputs = ops.transpose(x * dt[..., None], (0, 2, 1, 3))  # (B, H, L, P)
     return ops.transpose(ops.matmul(decay * scores[:, None], inputs), (0, 2, 1, 3))
 
@@ -138,7 +137,8 @@ def _selective_scan_ops(u: Tensor, dt: Tensor, a: Tensor, b: Tensor, c: Tensor) 
 def _selective_scan_tf(u: Tensor, dt: Tensor, a: Tensor, b: Tensor, c: Tensor) -> Tensor:
     """Scan by a bounded while loop with a hand-written gradient that keeps only the states.
 
-    The bound lets XLA compile it; automatic differentiation of the loop would store every temporary.
+    The bound lets XLA compile it; automatic differentiation of the loop would store every temporary. All
+    sums over states are taken inside the loops, where a state is at hand: memory is what limits the speed.
     """
     length = u.shape[1]
 
@@ -147,24 +147,25 @@ def _selective_scan_tf(u: Tensor, dt: Tensor, a: Tensor, b: Tensor, c: Tensor) -
         dts, inputs, bs, cs = (_time_major(v) for v in (dt, dt * u, b, c))
         start = tf.zeros_like(u[:, 0, :, None] * a)
 
-        def forward(t: Tensor, h: Tensor, kept: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        def forward(t: Tensor, h: Tensor, kept: Tensor, ys: Tensor) -> tuple[Tensor, ...]:
             h = tf.exp(dts[t][..., None] * a) * h + inputs[t][..., None] * bs[t][:, None, :]
-            return t + 1, h, kept.write(t, h)
+            return t + 1, h, kept.write(t, h), ys.write(t, tf.reduce_sum(h * cs[t][:, None, :], -1))
 
         kept = tf.TensorArray(u.dtype, length, element_shape=start.shape)
-        states = _while(forward, length, start, kept)[-1].stack()  # (L, B, D, N)
-        y = _time_major(tf.reduce_sum(states * cs[:, :, None, :], -1))
+        ys = tf.TensorArray(u.dtype, length, element_shape=dts.shape[1:])
+        _, _, kept, ys = _while(forward, length, start, kept, ys)
+        states = kept.stack()  # (L, B, D, N)
 
         def gradient(dy: Tensor) -> tuple[Tensor, ...]:
             dys = _time_major(dy)
-            before = tf.concat([start[None], states[:-1]], 0)  # state that each step received
 
             def backward(i: Tensor, carry: Tensor, da: Tensor, *grads: Tensor) -> tuple[Tensor, ...]:
                 t = length - 1 - i
                 dh = dys[t][..., None] * cs[t][:, None, :] + carry
                 carry = dh * tf.exp(dts[t][..., None] * a)
-                dlog = carry * before[t]  # gradient of the log decay dt * a
-                ddt, dinput, db = grads
+                before = states[tf.maximum(t - 1, 0)] * tf.cast(t > 0, u.dtype)
+                dlog = carry * before  # gradient of the log decay dt * a
+                ddt, dinput, db, dc = grads
                 return (
                     i + 1,
                     carry,
@@ -172,16 +173,16 @@ def _selective_scan_tf(u: Tensor, dt: Tensor, a: Tensor, b: Tensor, c: Tensor) -
                     ddt.write(t, tf.reduce_sum(dlog * a, -1)),
                     dinput.write(t, tf.reduce_sum(dh * bs[t][:, None, :], -1)),
                     db.write(t, tf.reduce_sum(dh * inputs[t][..., None], 1)),
+                    dc.write(t, tf.reduce_sum(states[t] * dys[t][..., None], 1)),
                 )
 
-            shapes = (dts.shape[1:], dts.shape[1:], bs.shape[1:])
+            shapes = (dts.shape[1:], dts.shape[1:], bs.shape[1:], bs.shape[1:])
             empty = [tf.TensorArray(u.dtype, length, element_shape=shape) for shape in shapes]
             _, _, da, *grads = _while(backward, length, tf.zeros_like(start), tf.zeros_like(a), *empty)
-            ddt, dinput, db = (_time_major(grad.stack()) for grad in grads)
-            dc = _time_major(tf.reduce_sum(states * dys[..., None], 2))
+            ddt, dinput, db, dc = (_time_major(grad.stack()) for grad in grads)
             return dinput * dt, ddt + dinput * u, da, db, dc
 
-        return y, gradient
+        return _time_major(ys.stack()), gradient
 
     return scan(u, dt, a, b, c)
 
