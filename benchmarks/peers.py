@@ -1,7 +1,8 @@
 """PyTorch peers of our Mamba, for measurement only: the published ways to write it without CUDA kernels.
 
 ``mamba.py`` is the package mambapy, with its parallel scan or with its sequential one, which is what
-mamba-minimal does. The Mamba-2 peer is written here from the listing in Dao & Gu 2024 (arXiv:2405.21060, section 6), as mamba2-minimal is: chunks, `segsum`, einsum.
+mamba-minimal does. The Mamba-2 peer is written here from the listing in Dao & Gu 2024 (arXiv:2405.21060,
+section 6), as mamba2-minimal is: chunks, `segsum`, einsum.
 """
 
 from __future__ import annotations

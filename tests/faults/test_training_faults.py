@@ -7,10 +7,8 @@ import json
 import os
 import random
 import signal
-import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -18,42 +16,13 @@ import pytest
 
 from ml_assets.training import CheckpointFolder, Snapshot, TrainingErrorHandler
 from tests.faults.test_full_disk import _fill, tiny  # noqa: F401  a fixture
+from tests.faults.zygote import Zygote
 from tests.unit.training.nets import data, net
 
 pytestmark = [
     pytest.mark.skipif(sys.platform == "win32", reason="no fork, no kill -9"),
     pytest.mark.xdist_group("training faults"),
 ]
-ROOT = Path(__file__).parents[2]
-ONE_THREAD = {"OMP_NUM_THREADS": "1", "TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1"}
-
-
-class Zygote:
-    """A process that has imported TensorFlow and forks a trainer whenever it is asked to."""
-
-    def __init__(self, process: subprocess.Popen[str]) -> None:
-        self._process = process
-
-    def start(self, *line: object) -> int:
-        print(*line, file=self._process.stdin, flush=True)
-        return int(self._process.stdout.readline())
-
-    def ended(self) -> int:
-        return int(self._process.stdout.readline())
-
-    def run(self, *line: object) -> int:
-        self.start(*line)
-        return self.ended()
-
-
-@pytest.fixture(scope="module")
-def zygote() -> Iterator[Zygote]:
-    command = [sys.executable, "-m", "tests.faults.training_workers", "zygote"]
-    pipe = subprocess.PIPE
-    environment = {**os.environ, **ONE_THREAD}
-    # Leaving the block closes its input, which ends it, and waits.
-    with subprocess.Popen(command, cwd=ROOT, env=environment, stdin=pipe, stdout=pipe, text=True) as process:
-        yield Zygote(process)
 
 
 @pytest.fixture(scope="module")

@@ -13,10 +13,13 @@ import resource
 import signal
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
+from ml_assets.augmented_set import AugmentedSet
+from ml_assets.storage import ArtifactStore, GateVerdict, certify
 from ml_assets.training import TrainingErrorHandler
 from ml_assets.training.backend import keras
 
@@ -64,6 +67,33 @@ def fit_in_little_memory(folder: str, spare_mb: str) -> None:
     (Path(folder) / "result").write_text(json.dumps({key: result[key] for key in keys}))
 
 
+def train_and_publish(folder: str, symbol: str, seed: str) -> None:
+    """Train a small Mamba for real and publish it through its gates; say when publication begins."""
+    from ml_assets.gates.training import training_rows_only, weights_finite_and_complete, weights_reload
+    from ml_assets.mamba import train_mamba
+    from tests.unit.mamba.sample import QUICK, TINY
+
+    root = Path(folder)
+    rows = AugmentedSet.from_bytes((root / f"{symbol}.npz").read_bytes())
+    weights = train_mamba(rows, TINY, replace(QUICK, epochs=1), seed=int(seed))
+    data = weights.to_bytes()
+    gates = (
+        weights_finite_and_complete(weights),
+        training_rows_only(weights, rows),
+        weights_reload(data, rows),
+    )
+    certificate = certify(
+        data, asset="mamba_weights", partition=symbol, kind=weights.kind, extension=weights.extension,
+        gates=[GateVerdict.of(gate) for gate in gates], code_version="test",
+    )  # fmt: skip
+    (root / "publishing").touch()
+    started = time.monotonic()
+    ArtifactStore(root / "store", keep_versions=10_000).publish(
+        data, certificate, alias=f"weights/{symbol}.weights.h5"
+    )
+    (root / "published").write_text(f"{certificate.sha256} {time.monotonic() - started}")
+
+
 def zygote() -> None:
     """Fork a child for each line ``NAME ARGUMENTS``; print its number, then how it ended."""
     for line in sys.stdin:
@@ -85,7 +115,7 @@ def zygote() -> None:
         print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)
 
 
-WORKERS = {f.__name__: f for f in (fit_net, fit_in_little_memory, zygote)}
+WORKERS = {f.__name__: f for f in (fit_net, fit_in_little_memory, train_and_publish, zygote)}
 
 if __name__ == "__main__":
     WORKERS[sys.argv[1]](*sys.argv[2:])
