@@ -59,7 +59,8 @@ class Scene:
             for sha256 in sorted(now)[:5]:
                 data, _ = self.store.read("mamba_weights", symbol, sha256)
                 assert MambaWeights.from_bytes(data).symbol == symbol
-            if now:  # the current one is whole, whichever of them it is
+            # Killed before its pointer was written, a first version lies there but is not yet published.
+            if self.store.current("mamba_weights", symbol) is not None:
                 assert self.store.read("mamba_weights", symbol)[1].sha256 in now
 
     def killed_while_publishing(self, zygote: Zygote, symbol: str, seed: int, delay: float) -> bool:
@@ -92,7 +93,7 @@ def test_killed_while_publishing_nothing_is_corrupt_lost_or_locked(
     kills, slowest = 0, 0.0
     for n in range(rounds(short=3, long=200)):
         symbol = rng.choice(SYMBOLS)
-        kills += scene.killed_while_publishing(zygote, symbol, 1 + n, rng.uniform(0, usual))
+        kills += scene.killed_while_publishing(zygote, symbol, 1 + n, rng.uniform(0, 0.7 * usual))
         scene.look()
         if n % 6 == 2:  # whoever comes next publishes: the dead one's lock is no obstacle
             slowest = max(slowest, scene.publish(zygote, symbol, 10_000 + n))

@@ -14,6 +14,7 @@ import signal
 import sys
 import time
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -96,6 +97,8 @@ def train_and_publish(folder: str, symbol: str, seed: str) -> None:
 
 def zygote() -> None:
     """Fork a child for each line ``NAME ARGUMENTS``; print its number, then how it ended."""
+    for needed in ("ml_assets.mamba.recipe", "ml_assets.mamba.predict", "ml_assets.gates.training"):
+        import_module(needed)  # once here, not in every child
     for line in sys.stdin:
         name, *arguments = line.split()
         pid = os.fork()
