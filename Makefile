@@ -5,10 +5,10 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run fleet pinn ui test torture check format mutants lock clean
+.PHONY: help setup run fleet pinn ui test torture benchmarks check format mutants lock clean
 
 help: ## list the targets
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
 
 $(READY): pyproject.toml requirements.lock
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(None if (3, 11) <= v < (3, 14) else "Python 3.11, 3.12 or 3.13 is needed, this is %d.%d; try: make PYTHON=python3.12 ..." % v[:2])'
@@ -38,6 +38,10 @@ test: $(READY) ## run all tests
 torture: $(READY) ## the fault tests in their long form: random kills, signals, damage (about half an hour)
 	$(BIN)/python -m pytest -n 2 --dist loadgroup --torture -rA tests/faults tests/acceptance/test_parallel_training.py
 
+benchmarks: $(READY) ## Mamba's speed and learning against its peers, into docs/MAMBA_BENCHMARKS.md (about 15 minutes)
+	$(BIN)/python -c 'import torch, mambapy, lightgbm' || (echo "first: $(BIN)/pip install -e '.[benchmarks]'"; exit 1)
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.report
+
 check: $(READY) ## lint, format and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -54,7 +58,7 @@ mutants: $(READY) ## plant every leak of the catalogue and show which gate kills
 lock: $(READY) ## renew requirements.lock from pyproject.toml
 	$(BIN)/python -m pip install --quiet uv
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --no-annotate \
-		--upgrade --all-extras pyproject.toml -o requirements.lock
+		--upgrade --extra s3 --extra live --extra dev pyproject.toml -o requirements.lock
 
 clean: ## remove the environment and everything that runs have made
 	rm -rf $(VENV) var

@@ -9,6 +9,8 @@ import hashlib
 import math
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import lru_cache
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,6 +18,7 @@ from numpy.typing import NDArray
 
 from ml_assets.gates._verdict import Tally, Violation, require, verdict
 from ml_assets.gates.result import GateResult
+from ml_assets.mamba.config import MambaConfig
 from ml_assets.mamba.shapes import layer_of, weight_shapes
 
 if TYPE_CHECKING:
@@ -199,11 +202,17 @@ def learned(weights: MambaWeights, augmented: AugmentedSet, *, margin: float = 0
 
 def untrained_arrays(weights: MambaWeights | MambaBaseWeights) -> Arrays:
     """Return the weights that a model of this configuration and seed starts from."""
+    return _untrained(weights.config, weights.seed, weights.window, len(weights.feature_names))
+
+
+@lru_cache(maxsize=8)
+def _untrained(config: MambaConfig, seed: int, window: int, n_features: int) -> Arrays:
+    """Build once for all symbols of a fleet: they share configuration and seed."""
     from ml_assets.mamba.model import MambaModel
 
-    model = MambaModel(weights.config, seed=weights.seed)
-    model.build((None, weights.window, len(weights.feature_names)))
-    return model.to_arrays()
+    model = MambaModel(config, seed=seed)
+    model.build((None, window, n_features))
+    return MappingProxyType(model.to_arrays())
 
 
 def _unmoved_layers(arrays: Arrays, initial: Arrays) -> list[str]:

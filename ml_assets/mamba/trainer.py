@@ -51,10 +51,9 @@ class Trainer:
 
     def reset(self, seed: int, learning_rate: float) -> None:
         """Start anew: weights, dropout and optimizer as a fresh model with this seed has them."""
-        fresh = MambaModel(self.model.config, seed=seed)
-        fresh.build((None, *self.shape))
-        # `variables` also holds the state of the dropout generators.
-        for variable, value in zip(self.model.variables, fresh.variables, strict=True):
+        for variable, value in zip(
+            self.model.variables, _fresh_values(self.model.config, seed, self.shape), strict=True
+        ):
             variable.assign(value)
         self.restart(learning_rate)
 
@@ -84,6 +83,14 @@ def compiled_trainer(config: MambaConfig, recipe: TrainingRecipe, window: int, n
 @lru_cache(maxsize=4)
 def _trainer(config: MambaConfig, recipe: TrainingRecipe, window: int, n_features: int) -> Trainer:
     return Trainer(config, recipe, window, n_features)
+
+
+@lru_cache(maxsize=8)
+def _fresh_values(config: MambaConfig, seed: int, shape: tuple[int, int]) -> tuple[NDArray[Any], ...]:
+    """Variables of a fresh model, with the state of its dropout generators: the same for every symbol."""
+    fresh = MambaModel(config, seed=seed)
+    fresh.build((None, *shape))
+    return tuple(np.asarray(keras.ops.convert_to_tensor(v)).copy() for v in fresh.variables)
 
 
 def predictor(model: MambaModel, shape: tuple[int, int]) -> Callable[[Floats], Floats]:
