@@ -78,9 +78,8 @@ def split_column(splits: NDArray[np.str_]) -> pd.Categorical:
     return pd.Categorical.from_codes(codes, dtype=SPLIT_TYPE)
 
 
-def training_days(ledger: pd.DataFrame, window: int, n_days: int) -> NDArray[np.bool_]:
-    """Mark the days that at least one training window contains, shape (n_days,)."""
-    ends = ledger["position"].to_numpy()[ledger["split"].cat.codes.to_numpy() == SPLITS.index("train")]
+def training_days(ends: NDArray[np.int64], window: int, n_days: int) -> NDArray[np.bool_]:
+    """Mark the days that at least one training window contains, (n_days,); `ends` are their last days."""
     starts = np.bincount(ends - window + 1, minlength=n_days + 1)
     stops = np.bincount(ends + 1, minlength=n_days + 1)
     return np.cumsum(starts - stops)[:n_days] > 0

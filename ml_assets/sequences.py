@@ -108,7 +108,9 @@ def build_sequences(
     splits = steps.splits(len(positions), config)
     dates = frame.index.to_numpy().astype("datetime64[D]")
     ledger = build_ledger(dates, positions, splits, config.window, config.horizon)
-    center, scale = steps.scale(features, training_days(ledger, config.window, len(dates)))
+    center, scale = steps.scale(
+        features, training_days(positions[splits == "train"], config.window, len(dates))
+    )
     logger.debug("%s: %d sequences from %d days", prices.symbol, len(ledger), len(dates))
     return SequenceSet(
         symbol=prices.symbol,
