@@ -23,6 +23,7 @@ from orchestration.instance import open_instance
 from orchestration.resources import open_store
 from orchestration.settings import Settings
 from orchestration.summary import print_summary
+from orchestration.workers import prepare_data
 
 __all__ = ["run_all", "train_options"]
 
@@ -66,7 +67,7 @@ def run_all(settings: Settings, *, every_symbol: bool) -> int:
     with open_instance(settings) as instance:
         register_symbols(instance, symbols)
         with training_options(["options"]) as wait_for_options:
-            outcomes, base = _run_symbols(console, defs, instance, symbols)
+            outcomes, base = _run_symbols(console, settings, defs, instance, symbols)
             with console.status("waiting for the option network (trains in a second process)"):
                 options_failed = wait_for_options() != 0
         with console.status("measuring latency, judging the fleet"):
@@ -84,7 +85,11 @@ def run_all(settings: Settings, *, every_symbol: bool) -> int:
 
 
 def _run_symbols(
-    console: Console, defs: dg.Definitions, instance: dg.DagsterInstance, symbols: list[str]
+    console: Console,
+    settings: Settings,
+    defs: dg.Definitions,
+    instance: dg.DagsterInstance,
+    symbols: list[str],
 ) -> tuple[dict[str, RunOutcome], RunOutcome]:
     """Prepare the data of all symbols, train the base model on them, then each symbol's own."""
     columns = (
@@ -109,7 +114,14 @@ def _run_symbols(
                 f"{name}: {outcome.gates_passed} gates passed, {outcome.seconds:.0f} s, {state}", markup=False
             )
 
-        data = {s: run(f"data: {s}", "symbol_pipeline", s, DATA_ASSETS) for s in symbols}
+        def prepare(symbol: str) -> RunOutcome:
+            return run_job(defs, instance, "symbol_pipeline", partition=symbol, assets=DATA_ASSETS)
+
+        progress.update(task, description="data")
+        data = {}
+        for symbol, outcome in prepare_data(settings, symbols, prepare):
+            data[symbol] = outcome
+            progress.update(task, advance=1, description=f"data: {symbol}")
         ready = [s for s in symbols if data[s].success]
         base = run(f"base model: {len(ready)} symbols", "base_pipeline", None, ["mamba_base_weights"])
         show("base model", base)

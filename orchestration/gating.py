@@ -203,9 +203,11 @@ def _audit(
     results = [_run_gate(name, gate, decoded) for name, gate in staged.gates.items()]
     certificate = _certificate(context, asset, partition, staged, data, results)
     for result in results:
-        log = context.log.info if result.passed else context.log.error
-        log(f"gate {result.gate}: {'passed' if result.passed else 'FAILED'}: {result.message}")
+        if not result.passed:
+            context.log.error(f"gate {result.gate}: FAILED: {result.message}")
     if certificate.passed:
+        # One line: each verdict with its figures is an event of its own.
+        context.log.info(f"gates passed: {', '.join(result.gate for result in results)}")
         # First the output, then the verdicts: so each verdict is recorded against this materialization.
         metadata = {**staged.metadata, "inputs": dict(certificate.inputs)}
         yield dg.Output(Candidate(data, certificate, staged.alias), metadata=metadata)

@@ -12,7 +12,7 @@ from ml_assets.artifact import Artifact
 from ml_assets.storage import ArtifactStore, NotCertified
 from orchestration.artifacts import decode as decode_known
 from orchestration.gating import KEEP, REFUSALS, SHA256, Candidate, Certified, Refusal
-from orchestration.verification import State, Verdict, Version, newest_refusal, verdict, version_of
+from orchestration.verification import State, Verdict, Version, verdict, version_of
 
 __all__ = ["GatedIOManager"]
 
@@ -137,7 +137,7 @@ class GatedIOManager(dg.IOManager):
             version.sha256[:12],
             ", ".join(gates),
         )
-        if refused := newest_refusal(context.instance, context.asset_key, gates, partition, version):
+        for refused in [v.newer_refusal for v in verdicts if v.newer_refusal][:1]:
             context.log.warning(
                 "%s: a newer %s; this run reads the version before", _name(context, partition), refused
             )

@@ -8,15 +8,14 @@ leads around a gate.
 from __future__ import annotations
 
 import enum
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import dagster as dg
 
 from orchestration import _dagster_private as private
 from orchestration.gating import SHA256
 
-__all__ = ["State", "Verdict", "newest_refusal", "verdict", "version_of"]
+__all__ = ["State", "Verdict", "verdict", "version_of"]
 
 
 class State(enum.Enum):
@@ -29,11 +28,12 @@ class State(enum.Enum):
 
 @dataclass(frozen=True)
 class Verdict:
-    """The state of one gate for one version, and why."""
+    """The state of one gate for one version, and why; and who was refused since, if anybody was."""
 
     gate: str
     state: State
     reason: str
+    newer_refusal: str | None = None
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ def verdict(
     A failure that names no version (a report by hand) closes them all. A gate that a live run has announced
     is waited for only where nothing has proven the version yet.
     """
-    planned_by = running = None
+    planned_by = running = newest_other = None
     for record in private.check_history(instance, dg.AssetCheckKey(asset, gate), partition):
         if private.is_planned(record):
             planned_by = planned_by or record.run_id
@@ -79,37 +79,20 @@ def verdict(
                 running = Verdict(gate, State.RUNNING, f"is still running in run {record.run_id[:8]}")
             continue
         evaluation = record.evaluation
-        if evaluation is None or not _concerns(evaluation, version):
+        if evaluation is None:
+            continue
+        if not _concerns(evaluation, version):
+            newest_other = newest_other or evaluation
             continue
         if private.is_runless(record) and evaluation.passed:
             continue  # a person may close a gate by hand, but not open one
-        found = _judge(gate, record, evaluation, version)
+        found = replace(_judge(gate, record, evaluation, version), newer_refusal=_refusal(gate, newest_other))
         return found if running is None or found.state is State.PASSED else running
     if running is not None:
         return running
     if planned_by is not None:
         return Verdict(gate, State.CLOSED, f"was announced by run {planned_by[:8]} but never finished")
     return Verdict(gate, State.CLOSED, "never ran on this version")
-
-
-def newest_refusal(
-    instance: dg.DagsterInstance,
-    asset: dg.AssetKey,
-    gates: Sequence[str],
-    partition: str | None,
-    version: Version,
-) -> str | None:
-    """Describe a candidate refused after ``version`` was published, if there is one."""
-    for gate in gates:
-        for record in private.check_history(instance, dg.AssetCheckKey(asset, gate), partition):
-            evaluation = record.evaluation if not private.is_planned(record) else None
-            if evaluation is None:
-                continue
-            if _sha256_of(evaluation) == version.sha256 or evaluation.passed:
-                break
-            candidate = _sha256_of(evaluation)[:12]
-            return f"candidate {candidate} was refused by gate {gate}: {evaluation.description}"
-    return None
 
 
 def _judge(
@@ -127,6 +110,13 @@ def _judge(
             gate, State.CLOSED, f"passed another materialization of these bytes in {run}, not the newest"
         )
     return Verdict(gate, State.PASSED, f"passed in {run}")
+
+
+def _refusal(gate: str, evaluation: dg.AssetCheckEvaluation | None) -> str | None:
+    if evaluation is None or evaluation.passed:
+        return None
+    candidate = _sha256_of(evaluation)[:12]
+    return f"candidate {candidate} was refused by gate {gate}: {evaluation.description}"
 
 
 def _concerns(evaluation: dg.AssetCheckEvaluation, version: Version) -> bool:
