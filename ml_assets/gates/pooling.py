@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ml_assets.gates._pooled_rows import require_certified_rows, row_name
 from ml_assets.gates._verdict import Tally, require, verdict
 from ml_assets.gates.result import GateResult
 from ml_assets.gates.training import untrained_arrays
@@ -34,8 +34,9 @@ Pool = Callable[[Sequence["SequenceSet"]], "PooledSet"]
 def calendar_boundary(base: MambaBaseWeights, sets: Sequence[SequenceSet], pool: Pool) -> GateResult:
     """No member's training window or label reaches the first validation day of any member.
 
-    The boundary is derived here from the members' certified ledgers, not taken from the candidate; and the
-    days that the candidate was trained on are looked up, by content hash, among the rows pooled again.
+    The boundary is derived here from the members' certified ledgers, not taken from the candidate; the days
+    that the candidate was trained on are looked up, by content hash, among the rows pooled again; and each
+    of those is compared with the certified one of its symbol and day, features and label.
 
     Parameters
     ----------
@@ -76,8 +77,9 @@ def calendar_boundary(base: MambaBaseWeights, sets: Sequence[SequenceSet], pool:
                 bool(label_ends[worst] < limit),
                 f"{symbol}: a label ends on {label_ends[worst]}, not before {limit}, when the {what}",
             )
-            _same_labels(pooled, rows, by_symbol)
-            tally.checked += 2 * len(rows)
+            tally.checked += len(rows)
+        require_certified_rows(pooled, by_symbol)
+        tally.checked += pooled.days.size
         tally.figures |= {"members": len(base.members), "training_rows": len(pooled.train)}
         require(
             base.boundary == str(first[owner]) and base.known_until == str(last[ends]),
@@ -129,7 +131,7 @@ def pooled_non_interference(sets: Sequence[SequenceSet], pool: Pool, *, seed: in
                 different = np.flatnonzero(
                     ~((ours == theirs) | (np.isnan(ours) & np.isnan(theirs))).all(axis=(1, 2))
                 )
-                where = "" if not len(different) else _row(before, rows[different[0]])
+                where = "" if not len(different) else row_name(before, rows[different[0]])
                 require(not len(different), f"{part} {name} of {where} change with days from {limit} on")
                 tally.checked += ours.size
         moved = pool([_redrawn(s, s.dates[0], rng) for s in sets])
@@ -237,27 +239,6 @@ def _validation_spans(
         first[sequences.symbol] = np.datetime64(rows["first_day"].min(), "D")
         last[sequences.symbol] = np.datetime64(rows["as_of"].max(), "D")
     return first, last
-
-
-def _same_labels(pooled: PooledSet, rows: NDArray[np.int64], sequences: Mapping[str, SequenceSet]) -> None:
-    """Require that each pooled row is the certified row of the symbol and day that it claims to be."""
-    for number, symbol in enumerate(pooled.members):
-        source = sequences[symbol]
-        own = rows[pooled.member[rows] == number]
-        position = np.searchsorted(source.dates, pooled.dates[own])
-        up = source.returns[position] > 0
-        same = (
-            (source.dates[position] == pooled.dates[own])
-            & (source.dates[position + source.horizon] == pooled.label_ends[own])
-            & ((pooled.targets[own, 0] > 0.5) == up)
-        )
-        wrong = np.flatnonzero(~same)
-        where = "" if not len(wrong) else _row(pooled, own[wrong[0]])
-        require(not len(wrong), f"{where}: day or label differ from those of the certified sequences")
-
-
-def _row(pooled: PooledSet, row: int) -> str:
-    return f"{pooled.members[pooled.member[row]]} on {pooled.dates[row]}"
 
 
 def _redrawn(sequences: SequenceSet, start: np.datetime64, rng: np.random.Generator) -> SequenceSet:

@@ -93,7 +93,7 @@ class MambaBaseWeights:
         """
         start, end = str(augmented.as_of_val[0]), str(augmented.as_of_val[-1])
         if self.boundary > start:
-            return f"it was trained on days until {self.boundary}, the validation starts on {start}"
+            return f"it was trained on days before {self.boundary}, the first validation row is of {start}"
         if self.known_until > end:
             return f"it was chosen by days until {self.known_until}, the validation ends on {end}"
         if (self.window, self.horizon) != (augmented.window, augmented.horizon):

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,9 @@ from ml_assets.scaling import fit_scale, normalize
 from ml_assets.sequence_set import SequenceSet
 
 __all__ = ["PooledSet", "pool_sequences", "validation_start"]
+
+_LEAST_VALIDATION = 30
+"""Rows; with fewer, the epoch to stop at would be chosen by noise."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,7 +116,7 @@ def pool_sequences(sets: Sequence[SequenceSet]) -> PooledSet:
     Raises
     ------
     ValueError
-        If no training row is left.
+        If no training row is left, or too few validation rows.
     """
     if not sets:
         raise ValueError("no symbol has certified sequences; materialize split_sequences of some first")
@@ -134,7 +137,19 @@ def pool_sequences(sets: Sequence[SequenceSet]) -> PooledSet:
             f"no symbol has {alike[0].window} training rows before {boundary}, when the validation of others "
             "starts; give histories that overlap more, or train without a base model"
         )
-    return _pooled(members, boundary, excluded)
+    pooled = _pooled(members, boundary, excluded)
+    if len(pooled.validation) >= _LEAST_VALIDATION:
+        return pooled
+    # One member's validation ends before that of others has begun: too few rows to decide when to stop.
+    early = min(members, key=lambda s: s.as_of("validation").max())
+    if len(members) == 1:
+        raise ValueError(
+            f"{early.symbol} has {len(pooled.validation)} validation rows whose label is known in time; "
+            f"{_LEAST_VALIDATION} are needed to decide when to stop: give a longer history or a smaller split"
+        )
+    why = f"its validation ends on {pooled.known_until}, when that of others has hardly begun"
+    rest = pool_sequences([s for s in sets if s is not early])
+    return replace(rest, excluded={**rest.excluded, early.symbol: why})
 
 
 def _alike(sets: Sequence[SequenceSet]) -> tuple[list[SequenceSet], dict[str, str]]:

@@ -110,7 +110,7 @@ def test_it_says_why_a_symbol_cannot_start_from_it():
     data = augmented()
     assert base().unfit_for(data, TINY) is None
     late = replace(base(), boundary="2999-01-01")
-    assert "trained on days until 2999-01-01" in str(late.unfit_for(data, TINY))
+    assert "trained on days before 2999-01-01" in str(late.unfit_for(data, TINY))
     assert "chosen by days until 2999" in str(replace(base(), known_until="2999-01-01").unfit_for(data, TINY))
     assert base().unfit_for(data, MambaConfig()) == "it has another configuration"
     assert "window" in str(replace(base(), window=30).unfit_for(data, TINY))

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ml_assets.gates._pooled_rows import require_certified_rows
 from ml_assets.mamba import pool_sequences
 from ml_assets.mamba.pooled import validation_start
 from ml_assets.sequences import SequenceConfig, build_sequences
@@ -71,6 +72,28 @@ def test_a_symbol_whose_validation_comes_too_early_is_left_out_with_the_reason()
     pooled = pool_sequences([old, member("A", seed=1), member("B", seed=2)])
     assert pooled.members == ("A", "B")
     assert pooled.excluded["OLD"].startswith(f"its validation starts on {validation_start(old)}, before")
+
+
+def test_a_symbol_whose_validation_ends_before_others_have_begun_theirs_is_left_out():
+    sets = [
+        member("A", days=1000, seed=1),
+        member("B", days=1000, seed=2),
+        member("EARLY", "1998-06-01", 1000),
+    ]
+    pooled = pool_sequences(sets)
+    assert len(pooled.validation) >= 30
+    assert set(pooled.members) | set(pooled.excluded) == {"A", "B", "EARLY"}
+    assert set(pooled.members) in ({"A", "B"}, {"EARLY"})
+
+
+@given(st.lists(st.tuples(st.integers(0, 90), st.sampled_from([400, 700, 1300])), min_size=1, max_size=5))
+@settings(deadline=None, max_examples=40)
+def test_there_are_always_validation_rows_to_stop_by(spans):
+    starts = np.datetime64("1995-01-02") + np.array([30 * months for months, _ in spans])
+    sets = [member(f"S{i}", str(starts[i]), days) for i, (_, days) in enumerate(spans)]
+    pooled = pool_sequences(sets)
+    assert len(pooled.validation) >= 30
+    require_certified_rows(pooled, {s.symbol: s for s in sets})
 
 
 def test_a_symbol_with_other_features_or_too_few_rows_is_left_out_with_the_reason():

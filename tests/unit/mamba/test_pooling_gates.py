@@ -111,7 +111,24 @@ def test_forged_days_and_labels_are_caught():
         leaked = train_base(forged(sets()), TINY, replace(FAST, epochs=1))
         result = calendar_boundary(leaked, sets(), forged)
         assert not result.passed
-        assert "differ from those of the certified sequences" in result.message
+        assert "not those of the certified sequences" in result.message
+
+
+@pytest.mark.parametrize("days", [1, 2, 5])
+def test_features_that_look_ahead_by_less_than_the_horizon_are_caught(days):
+    def ahead(given):
+        shifted = [np.concatenate([s.features[days:], s.features[-days:]]) for s in given]
+        return pool_sequences([replace(s, features=f) for s, f in zip(given, shifted, strict=True)])
+
+    leaked = train_base(ahead(sets()), TINY, replace(FAST, epochs=1))
+    result = calendar_boundary(leaked, sets(), ahead)
+    assert not result.passed
+    assert "its features are not those of the certified sequences" in result.message
+
+
+def test_normalization_by_days_after_the_training_is_caught_by_the_rows_too():
+    leaked = train_base(scaled_by_own_center(sets()), TINY, replace(FAST, epochs=1))
+    assert "its features are not those" in calendar_boundary(leaked, sets(), scaled_by_own_center).message
 
 
 @pytest.mark.parametrize("leak", [unbounded, scaled_by_own_center, filled_from_the_future])
