@@ -39,9 +39,7 @@ class Settings(BaseSettings):
         None, description="Folder or URL (s3://...) of the artifacts; home/store if unset."
     )
     prices: str = Field("default", description="'default', a folder of price files, or 'yfinance:AAPL,MSFT'.")
-    workers: int = Field(
-        0, ge=0, description="Processes that prepare data in `gated-mamba run`; 0: one per core."
-    )
+    workers: int = Field(0, ge=0, description="Processes that prepare data in make run; 0: one per core.")
     symbols: str | None = Field(None, description="Comma-separated symbols; all of the source if unset.")
     layout_hints: tuple[LayoutHint, ...] = Field(
         (), description="Corrections of wrong guesses about price files."
