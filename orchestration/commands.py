@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import dagster as dg
 from rich.console import Console
@@ -11,6 +13,7 @@ from rich.progress import (
     MofNCompleteColumn,
     Progress,
     SpinnerColumn,
+    TaskID,
     TextColumn,
     TimeElapsedColumn,
 )
@@ -66,9 +69,15 @@ def run_all(settings: Settings, *, every_symbol: bool) -> int:
     )
     with open_instance(settings) as instance:
         register_symbols(instance, symbols)
-        with training_options(["options"]) as wait_for_options:
-            outcomes, base = _run_symbols(console, settings, defs, instance, symbols)
-            with console.status("waiting for the option network (trains in a second process)"):
+        with _progress(console) as progress:
+            fleet = _Fleet(
+                settings, defs, instance, progress, progress.add_task("", total=2 * len(symbols) + 1)
+            )
+            data = fleet.prepare(symbols)
+            # Only now: the data keeps every core busy, training a model only one.
+            with training_options(["options"]) as wait_for_options:
+                base, outcomes = fleet.train(data)
+                progress.update(fleet.task, description="waiting for the option network (a second process)")
                 options_failed = wait_for_options() != 0
         with console.status("measuring latency, judging the fleet"):
             others = [
@@ -84,57 +93,63 @@ def run_all(settings: Settings, *, every_symbol: bool) -> int:
     return 0 if shared_passed and any(o.success for o in outcomes.values()) else 1
 
 
-def _run_symbols(
-    console: Console,
-    settings: Settings,
-    defs: dg.Definitions,
-    instance: dg.DagsterInstance,
-    symbols: list[str],
-) -> tuple[dict[str, RunOutcome], RunOutcome]:
-    """Prepare the data of all symbols, train the base model on them, then each symbol's own."""
-    columns = (
+def _progress(console: Console) -> Progress:
+    return Progress(
         SpinnerColumn(),
         TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
+        console=console,
     )
-    with Progress(*columns, console=console) as progress:
-        task = progress.add_task("symbols", total=2 * len(symbols) + 1)
 
-        def run(what: str, job: str, symbol: str | None, assets: list[str]) -> RunOutcome:
-            progress.update(task, description=what)
-            outcome = run_job(defs, instance, job, partition=symbol, assets=assets)
-            progress.advance(task)
-            return outcome
 
-        def show(name: str, outcome: RunOutcome) -> None:
-            state = "passed" if outcome.success else f"stopped: {outcome.reason}"
-            progress.console.print(
-                f"{name}: {outcome.gates_passed} gates passed, {outcome.seconds:.0f} s, {state}", markup=False
-            )
+@dataclass(frozen=True)
+class _Fleet:
+    """All symbols on their way: first the data of each, then the base model, then each one's own model."""
 
-        def prepare(symbol: str) -> RunOutcome:
-            return run_job(defs, instance, "symbol_pipeline", partition=symbol, assets=DATA_ASSETS)
+    settings: Settings
+    defs: dg.Definitions
+    instance: dg.DagsterInstance
+    progress: Progress
+    task: TaskID
 
-        progress.update(task, description="data")
-        data = {}
-        for symbol, outcome in prepare_data(settings, symbols, prepare):
-            data[symbol] = outcome
-            progress.update(task, advance=1, description=f"data: {symbol}")
-        ready = [s for s in symbols if data[s].success]
-        base = run(f"base model: {len(ready)} symbols", "base_pipeline", None, ["mamba_base_weights"])
-        show("base model", base)
+    def prepare(self, symbols: Sequence[str]) -> dict[str, RunOutcome]:
+        """Run the data assets of each symbol, several at a time; return the outcomes in the given order."""
+        self.progress.update(self.task, description="data")
         outcomes = {}
-        for symbol in symbols:
-            outcomes[symbol] = data[symbol]
-            if data[symbol].success:
-                model = run(f"model: {symbol}", "symbol_pipeline", symbol, MODEL_ASSETS)
-                outcomes[symbol] = data[symbol].then(model)
-            else:
-                progress.advance(task)
-            show(symbol, outcomes[symbol])
-    return outcomes, base
+        for symbol, outcome in prepare_data(self.settings, symbols, self._prepare_here):
+            outcomes[symbol] = outcome
+            self.progress.update(self.task, advance=1, description=f"data: {symbol}")
+        return {symbol: outcomes[symbol] for symbol in symbols}
+
+    def train(self, data: Mapping[str, RunOutcome]) -> tuple[RunOutcome, dict[str, RunOutcome]]:
+        """Train the base model on what was prepared, then the model of every symbol; show each outcome."""
+        ready = sum(outcome.success for outcome in data.values())
+        self.progress.update(self.task, description=f"base model: {ready} symbols")
+        base = run_job(self.defs, self.instance, "base_pipeline", assets=["mamba_base_weights"])
+        self._show("base model", base)
+        outcomes = {}
+        for symbol, prepared in data.items():
+            self.progress.update(self.task, description=f"model: {symbol}")
+            outcomes[symbol] = prepared
+            if prepared.success:
+                outcomes[symbol] = prepared.then(self._run(symbol, MODEL_ASSETS))
+            self._show(symbol, outcomes[symbol])
+        return base, outcomes
+
+    def _prepare_here(self, symbol: str) -> RunOutcome:
+        return self._run(symbol, DATA_ASSETS)
+
+    def _run(self, symbol: str, assets: Sequence[str]) -> RunOutcome:
+        return run_job(self.defs, self.instance, "symbol_pipeline", partition=symbol, assets=assets)
+
+    def _show(self, name: str, outcome: RunOutcome) -> None:
+        state = "passed" if outcome.success else f"stopped: {outcome.reason}"
+        self.progress.advance(self.task)
+        self.progress.console.print(
+            f"{name}: {outcome.gates_passed} gates passed, {outcome.seconds:.0f} s, {state}", markup=False
+        )
 
 
 def _problems_text(source: PriceSource) -> str:

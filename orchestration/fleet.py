@@ -99,7 +99,7 @@ def run_job(
 
 @contextmanager
 def training_options(command: Sequence[str]) -> Iterator[Callable[[], int]]:
-    """Train the option network in a second process while the symbols train in this one.
+    """Train the option network in a second process while the symbols' models train in this one.
 
     Yields a function that waits for the process and returns its exit status.
     """

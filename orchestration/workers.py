@@ -1,13 +1,16 @@
-"""Prepare the data of several symbols at once: a process per core, each with its share of the symbols."""
+"""Prepare the data of several symbols at once: a process per core, each taking the next symbol in line."""
 
 from __future__ import annotations
 
 import logging
 import multiprocessing
 import os
+import queue
+import threading
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from multiprocessing.connection import Connection, wait
-from typing import Any, Self
+from contextlib import ExitStack
+from multiprocessing.connection import Connection
 
 from orchestration.definitions import DATA_ASSETS, build_defs
 from orchestration.fleet import RunOutcome, run_job
@@ -32,31 +35,27 @@ def prepare_data(
         They say how many processes there may be, this one included.
     symbols : sequence of str
     prepare : callable
-        Runs one symbol in this process: its own share, and the symbols whose worker died.
+        Runs one symbol in this process: those it takes itself, and those whose worker died.
     """
-    count = max(1, min(_processes(settings), len(symbols)))
-    shares = [symbols[i::count] for i in range(count)]
-    waiting = list(symbols)
-    for symbol, outcome in _in_shares(settings, shares, prepare):
-        waiting.remove(symbol)
-        yield symbol, outcome
-    if waiting:
-        logger.warning("a worker process died; this one prepares its symbols: %s", ", ".join(waiting))
-        open_instance(settings).dispose()  # closes its run: readers wait for what that has announced
-    for symbol in waiting:
-        yield symbol, prepare(symbol)
-
-
-def _in_shares(
-    settings: Settings, shares: Sequence[Sequence[str]], prepare: Prepare
-) -> Iterator[tuple[str, RunOutcome]]:
-    """Prepare the first share here, the others in workers; a worker that dies answers no more."""
-    with _Workers(settings, shares[1:]) as workers:
-        for symbol in shares[0]:
+    todo, done, lost = deque(symbols), _Outcomes(), list[str]()
+    with ExitStack() as stack:
+        for _ in range(min(_processes(settings), len(symbols)) - 1):
+            done.expected += 1
+            stack.enter_context(_Worker(settings, todo, done, lost))
+        while todo:
+            try:
+                symbol = todo.popleft()
+            except IndexError:  # a worker was quicker
+                break
             yield symbol, prepare(symbol)
-            yield from workers.outcomes(wait_seconds=0)
-        while workers.open_ends:
-            yield from workers.outcomes(wait_seconds=None)
+            yield from done.arrived()
+        yield from done.rest()
+    lost.extend(todo)  # every worker died, and this process was busy
+    if lost:
+        logger.warning("a worker process died; this one prepares its symbols: %s", ", ".join(lost))
+        open_instance(settings).dispose()  # closes its run: readers wait for what that has announced
+    for symbol in lost:
+        yield symbol, prepare(symbol)
 
 
 def _processes(settings: Settings) -> int:
@@ -65,47 +64,75 @@ def _processes(settings: Settings) -> int:
     return settings.workers or os.cpu_count() or 1
 
 
-class _Workers:
-    """Processes with a share of the symbols each, and the ends of the pipes that they answer through."""
+class _Outcomes:
+    """What workers have answered; ``None`` stands for a worker that has ended."""
 
-    def __init__(self, settings: Settings, shares: Sequence[Sequence[str]]) -> None:
+    def __init__(self) -> None:
+        self.queue: queue.SimpleQueue[tuple[str, RunOutcome] | None] = queue.SimpleQueue()
+        self.expected = 0
+
+    def arrived(self) -> Iterator[tuple[str, RunOutcome]]:
+        """Yield what is there, without waiting."""
+        while not self.queue.empty():
+            yield from self._next()
+
+    def rest(self) -> Iterator[tuple[str, RunOutcome]]:
+        """Yield everything until all workers have ended."""
+        while self.expected:
+            yield from self._next()
+
+    def _next(self) -> Iterator[tuple[str, RunOutcome]]:
+        answer = self.queue.get()
+        if answer is None:
+            self.expected -= 1
+        else:
+            yield answer
+
+
+class _Worker(threading.Thread):
+    """A process, and the thread that hands it the next symbol as soon as it has answered."""
+
+    def __init__(self, settings: Settings, todo: deque[str], done: _Outcomes, lost: list[str]) -> None:
+        super().__init__(daemon=True)
+        self._todo, self._done, self._lost = todo, done, lost
         context = multiprocessing.get_context("spawn")  # a fork of a process with threads may deadlock
-        self.open_ends: list[Connection[Any, Any]] = []
-        self._processes = []
-        for share in shares:
-            receiver, sender = context.Pipe(duplex=False)
-            process = context.Process(target=_work, args=(sender, settings, share), daemon=True)
-            process.start()
-            sender.close()  # so that the end of the process is the end of the pipe
-            self._processes.append(process)
-            self.open_ends.append(receiver)
+        self._pipe, theirs = context.Pipe()
+        self._process = context.Process(target=_work, args=(theirs, settings), daemon=True)
+        self._process.start()
+        theirs.close()  # so that the end of the process is the end of the pipe
 
-    def __enter__(self) -> Self:
-        return self
+    def __enter__(self) -> None:
+        self.start()
 
     def __exit__(self, *_: object) -> None:
-        for process in self._processes:
-            process.terminate()
-            process.join()
+        self._process.terminate()  # nothing runs there, unless the command is being stopped
+        self._process.join()
+        self.join()
 
-    def outcomes(self, wait_seconds: float | None) -> Iterator[tuple[str, RunOutcome]]:
-        """Yield what has arrived, after waiting for it so long; ``None`` is for ever."""
-        ready = wait(self.open_ends, wait_seconds)
-        for receiver in [end for end in self.open_ends if end in ready]:
+    def run(self) -> None:
+        """Hand out symbols until none is left or the process has died."""
+        while True:
             try:
-                yield receiver.recv()
+                symbol = self._todo.popleft()
+            except IndexError:
+                break
+            try:
+                self._pipe.send(symbol)
+                self._done.queue.put((symbol, self._pipe.recv()))
             except (EOFError, OSError):  # it has ended, perhaps amid a message
-                self.open_ends.remove(receiver)
+                self._lost.append(symbol)
+                break
+        self._done.queue.put(None)
 
 
-def _work(sender: Connection, settings: Settings, symbols: Sequence[str]) -> None:
+def _work(pipe: Connection, settings: Settings) -> None:
     """Run in a worker process; stop in silence when the command has been stopped or has died."""
     logging.getLogger("ml_assets.storage").setLevel(logging.ERROR)  # the closing table names what was refused
     try:
         with open_instance(settings) as instance:
             defs = build_defs(settings=settings)
-            for symbol in symbols:
-                outcome = run_job(defs, instance, "symbol_pipeline", partition=symbol, assets=DATA_ASSETS)
-                sender.send((symbol, outcome))
-    except (KeyboardInterrupt, BrokenPipeError):
+            while True:
+                symbol = pipe.recv()
+                pipe.send(run_job(defs, instance, "symbol_pipeline", partition=symbol, assets=DATA_ASSETS))
+    except (KeyboardInterrupt, EOFError, OSError):
         pass

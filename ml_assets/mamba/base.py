@@ -20,7 +20,7 @@ __all__ = ["BASE_RECIPE", "base_figures", "train_base"]
 
 logger = logging.getLogger(__name__)
 
-BASE_RECIPE = TrainingRecipe(epochs=40, patience=8, learning_rate=2e-3)
+BASE_RECIPE = TrainingRecipe(epochs=40, patience=8, learning_rate=2e-3, stride=30)
 """Many symbols bear larger steps than one does; the rest is compiled into the step that all share."""
 
 

@@ -71,7 +71,7 @@ class PinnRecipe:
 
     adam_steps: int = 600
     bfgs_iterations: int = 6000
-    points: int = 2048
+    points: int = 1024
     width: int = 24
     depth: int = 2
     seed: int = 0
