@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch._dynamo  # before TensorFlow: the LLVM of its triton and TensorFlow's clash in the other order
 
 from benchmarks.machine import described
 from benchmarks.peers import Mamba2Minimal, MambaPy
