@@ -72,6 +72,9 @@ class Staged:
         Shown in the UI beside the materialization.
     alias
         Path under the store's root that shall always hold a copy of the current version.
+    pages
+        Files for people, by their path under ``reports/``: written once the value has been published, so that
+        no page shows what a gate has refused.
     """
 
     artifact: Artifact
@@ -79,6 +82,7 @@ class Staged:
     inputs: Sequence[Certified[Any]] = ()
     metadata: Mapping[str, Any] = field(default_factory=dict)
     alias: str | None = None
+    pages: Mapping[str, bytes] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -88,6 +92,7 @@ class Candidate:
     data: bytes
     certificate: Certificate
     alias: str | None
+    pages: Mapping[str, bytes] = field(default_factory=dict)
 
 
 def verified(asset: str, *, keep_refusals: bool = False) -> dg.AssetIn:
@@ -210,7 +215,7 @@ def _audit(
         context.log.info(f"gates passed: {', '.join(result.gate for result in results)}")
         # First the output, then the verdicts: so each verdict is recorded against this materialization.
         metadata = {**staged.metadata, "inputs": dict(certificate.inputs)}
-        yield dg.Output(Candidate(data, certificate, staged.alias), metadata=metadata)
+        yield dg.Output(Candidate(data, certificate, staged.alias, staged.pages), metadata=metadata)
         yield from (_check_result(asset, result, certificate) for result in results)
         return
     place = store.quarantine(data, certificate, alias=staged.alias)

@@ -61,6 +61,8 @@ class GatedIOManager(dg.IOManager):
                 allow_retries=False,
             )
         certificate = self._store.publish(obj.data, obj.certificate, alias=obj.alias)
+        for path, page in obj.pages.items():
+            self._store.save_page(path, page)
         context.add_output_metadata(
             {SHA256: certificate.sha256, "bytes": certificate.size, "code_version": certificate.code_version}
         )

@@ -23,9 +23,11 @@ from ml_assets.storage.reading import (
     require_passed,
 )
 
-__all__ = ["ArtifactStore", "read_certified"]
+__all__ = ["PAGES", "ArtifactStore", "read_certified"]
 
 _log = logging.getLogger(__name__)
+PAGES = "reports"
+"""Folder of the store for people."""
 _SHELVES: tuple[Shelf, ...] = ("versions", "quarantine")
 
 
@@ -156,6 +158,32 @@ class ArtifactStore:
             ", ".join(v.gate for v in certificate.failed_gates) or "the absence of any gate",
         )
         return str(slot.artifact(certificate.sha256, certificate.extension, "quarantine"))
+
+    def save_page(self, path: str, page: bytes) -> str:
+        """Keep a file for people (a report, a picture) under ``reports/``, replaced atomically.
+
+        Nothing reads it and nothing verifies it: what a program needs is published as an artifact.
+
+        Parameters
+        ----------
+        path : str
+            Relative path under ``reports/``, for instance ``'AAPL/accuracy.png'``.
+        page : bytes
+            Its content.
+
+        Returns
+        -------
+        str
+            Where it lies.
+
+        Raises
+        ------
+        ValueError
+            If the path leaves that folder.
+        """
+        target = alias_place(self.root, "", f"{PAGES}/{path}")
+        atomic_write(target, page)
+        return str(target)
 
     def read(
         self, asset: str, partition: str | None = None, sha256: str | None = None

@@ -203,3 +203,17 @@ def test_crashes_that_repeat_do_not_fill_the_disk(tmp_path: Path, monkeypatch: p
             store.publish(bytes([n]), certificate(bytes([n])), alias="by_name/alias")
         assert store.read("weights", "AAPL")[0] == bytes([n])
         assert len(names_in(tmp_path / "weights" / "AAPL" / "versions")) <= 6
+
+
+def test_pages_lie_under_reports_and_are_replaced(tmp_path: Path) -> None:
+    store = ArtifactStore(tmp_path)
+    for page in (b"first", b"second"):
+        assert store.save_page("AAPL/accuracy.png", page) == str(tmp_path / "reports/AAPL/accuracy.png")
+        assert (tmp_path / "reports/AAPL/accuracy.png").read_bytes() == page
+
+
+@pytest.mark.parametrize("path", ["../x.png", "/x.png", "", "a/../../x.png", "versions/x.png"])
+def test_a_page_cannot_leave_its_folder(tmp_path: Path, path: str) -> None:
+    with pytest.raises(ValueError, match="must"):
+        ArtifactStore(tmp_path).save_page(path, b"")
+    assert list(tmp_path.rglob("*.png")) == []
