@@ -54,10 +54,7 @@ def _prepare_process(settings: Settings) -> None:
     """Set what libraries read from the environment before their first import, here and in child processes."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow is chatty
     os.environ["ML_ASSETS_STORE"] = settings.store_url  # the price server reads it, too
-    # One thread per process: the sums of parallel threads depend on their number, and then equal seeds would
-    # not give equal weights; two processes use two cores better.
-    for name in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
-        os.environ.setdefault(name, "1")
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # a process per core: threads of NumPy would only compete
 
 
 def _ui(settings: Settings) -> int:

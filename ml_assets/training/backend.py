@@ -12,9 +12,13 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-# Read by TensorFlow's C++ side at import; a value set by the user stands.
+# Read by TensorFlow's C++ side; a value set by the user stands.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+# One thread, however the training was started (command, UI, notebook): the sums of parallel threads depend
+# on their number, and then equal seeds would not give equal weights. Models this small gain nothing by more.
+for _name in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
+    os.environ.setdefault(_name, "1")
 
 
 @contextmanager
@@ -57,7 +61,7 @@ __all__ = ["keras", "limit_threads", "tf"]
 
 
 def limit_threads(threads: int) -> None:
-    """Let TensorFlow use at most `threads` cores, for fleets that run one process per core.
+    """Let TensorFlow use at most `threads` cores in this process, instead of the one that is the default.
 
     Parameters
     ----------
@@ -79,5 +83,6 @@ def limit_threads(threads: int) -> None:
     except RuntimeError as error:
         raise RuntimeError(
             "TensorFlow has already started, so its threads are fixed; call limit_threads() before the "
-            "first model is built, or set OMP_NUM_THREADS and TF_NUM_INTRAOP_THREADS before Python starts"
+            "first model is built, or set TF_NUM_INTRAOP_THREADS and TF_NUM_INTEROP_THREADS before Python "
+            "starts"
         ) from error

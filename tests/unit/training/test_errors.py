@@ -1,4 +1,7 @@
 import errno
+import os
+import subprocess
+import sys
 
 import pytest
 
@@ -48,6 +51,18 @@ def test_batches_are_halved_down_to_the_smallest(start, sizes):
         state = smaller
     assert seen == sizes
     assert state.attempts == len(sizes)
+
+
+@pytest.mark.parametrize(("given", "found"), [(None, "1 1"), ("2", "2 1")])
+def test_one_thread_unless_the_user_says_otherwise(given: str | None, found: str) -> None:
+    """Whatever starts a training (the UI, too, which knows nothing of our command) sums in the same order."""
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("TF_NUM_")}
+    if given is not None:
+        environment["TF_NUM_INTRAOP_THREADS"] = given
+    names = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
+    code = f"import os, ml_assets.training.backend; print(*(os.environ[n] for n in {names}))"
+    out = subprocess.run([sys.executable, "-c", code], env=environment, check=True, capture_output=True)
+    assert out.stdout.decode().split() == found.split()
 
 
 def test_threads_are_limited_only_before_tensorflow_starts():
