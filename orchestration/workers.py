@@ -22,6 +22,7 @@ __all__ = ["prepare_data"]
 logger = logging.getLogger(__name__)
 
 Prepare = Callable[[str], RunOutcome]
+_PATIENCE = 10.0  # seconds in which a worker may end by itself
 
 
 def prepare_data(
@@ -50,7 +51,6 @@ def prepare_data(
             yield symbol, prepare(symbol)
             yield from done.arrived()
         yield from done.rest()
-    lost.extend(todo)  # every worker died, and this process was busy
     if lost:
         logger.warning("a worker process died; this one prepares its symbols: %s", ", ".join(lost))
         open_instance(settings).dispose()  # closes its run: readers wait for what that has announced
@@ -105,7 +105,13 @@ class _Worker(threading.Thread):
         self.start()
 
     def __exit__(self, *_: object) -> None:
-        self._process.terminate()  # nothing runs there, unless the command is being stopped
+        self._todo.clear()
+        if self.is_alive():  # the command is being stopped, amid a run
+            self._process.terminate()
+        else:
+            self._pipe.close()  # for the process that waits at the other end, the sign to go
+        self._process.join(_PATIENCE)
+        self._process.kill()  # whatever keeps it: nothing of it is wanted any more
         self._process.join()
         self.join()
 
