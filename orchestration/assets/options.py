@@ -13,6 +13,7 @@ from ml_assets.pinn import LatencyReport, PinnRecipe, PinnWeights, measure_laten
 from ml_assets.storage import ArtifactStore
 from orchestration.gating import Certified, Gate, Staged, gated_asset, verified
 from orchestration.settings import Settings
+from orchestration.version import code_version
 
 if TYPE_CHECKING:
     from ml_assets.pinn import Progress
@@ -41,7 +42,12 @@ def pinn_weights(context: dg.AssetExecutionContext, settings: dg.ResourceParam[S
         adam_steps=settings.pinn_adam_steps, bfgs_iterations=settings.pinn_bfgs_iterations, seed=settings.seed
     )
     start = time.monotonic()
-    weights = train_pinn(recipe, progress=lambda p: _log_progress(context, p))
+    weights = train_pinn(
+        recipe,
+        progress=lambda p: _log_progress(context, p),
+        # A state that other code has made would give weights that no code gives.
+        checkpoint_dir=settings.home / "checkpoints" / "pinn_weights" / code_version(),
+    )
     return Staged(
         weights,
         gates={name: _gate(name) for name in PINN_GATES},
