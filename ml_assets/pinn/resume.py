@@ -13,30 +13,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from ml_assets.npz import pack, unpack
+from ml_assets.pinn.adam import AdamState
 from ml_assets.pinn.bfgs import BfgsState
 from ml_assets.pinn.recipe import PinnRecipe
 from ml_assets.training.checkpoints import CheckpointFolder
 from ml_assets.training.signals import StopRequest, deliver, stop_on_signal
 
-__all__ = ["AdamState", "Keeper", "TrainingState", "keeping"]
+__all__ = ["Keeper", "TrainingState", "keeping"]
 
 logger = logging.getLogger(__name__)
-
-Array = npt.NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class AdamState:
-    """Adam between two steps: parameters and both moments, each of shape (n,), and steps done."""
-
-    x: Array
-    first: Array
-    second: Array
-    steps: int
-
 
 _PHASES: dict[str, type[AdamState] | type[BfgsState]] = {"adam": AdamState, "bfgs": BfgsState}
 

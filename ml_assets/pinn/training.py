@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import math
 import time
@@ -14,20 +15,20 @@ import numpy.typing as npt
 from scipy.stats import qmc
 from threadpoolctl import threadpool_limits
 
+from ml_assets.pinn.adam import AdamState, adam
 from ml_assets.pinn.bfgs import BfgsResult, BfgsState, self_scaled_bfgs
 from ml_assets.pinn.physics import LossTerms, Points, compile_loss, edge_points, points_from
 from ml_assets.pinn.recipe import Domain, PinnRecipe
-from ml_assets.pinn.resume import AdamState, Keeper, TrainingState, keeping
+from ml_assets.pinn.resume import Keeper, TrainingState, keeping
 from ml_assets.pinn.weights import PinnWeights, initial_parameters
 from ml_assets.training.backend import tf
 
-__all__ = ["Progress", "ProgressCallback", "collocation", "train_pinn"]
+__all__ = ["Clock", "Progress", "ProgressCallback", "TrainingProblem", "collocation", "train_pinn"]
 
 logger = logging.getLogger(__name__)
 
 Array = npt.NDArray[np.float64]
 
-_LEARNING_RATE = 2e-3
 _REPORT_EVERY = 50
 
 
@@ -72,7 +73,7 @@ def collocation(count: int, domain: Domain, seed: int) -> tuple[Array, Array]:
     return np.minimum(domain.z_max * u[:, 1], domain.x_max / s), s
 
 
-class _Problem:
+class TrainingProblem:
     """Loss and gradient as NumPy functions of the flat parameters, on the current draw of points."""
 
     def __init__(self, recipe: PinnRecipe) -> None:
@@ -110,7 +111,7 @@ class _Problem:
         return loss, gradient
 
 
-class _Clock:
+class Clock:
     """Reports progress, keeps the loss curve and watches the time budget."""
 
     def __init__(self, recipe: PinnRecipe, progress: ProgressCallback | None) -> None:
@@ -122,6 +123,7 @@ class _Clock:
 
     @property
     def seconds(self) -> float:
+        """Time since the start, with that of an interrupted run before."""
         return time.monotonic() - self.started
 
     def tick(self, phase: str, step: int, loss: float) -> bool:
@@ -139,15 +141,15 @@ class _Run:
 
     def __init__(self, recipe: PinnRecipe, progress: ProgressCallback | None, keeper: Keeper) -> None:
         self._recipe, self._keeper = recipe, keeper
-        self._clock, self._problem = _Clock(recipe, progress), _Problem(recipe)
+        self._clock, self._problem = Clock(recipe, progress), TrainingProblem(recipe)
         self._after_adam = math.nan
 
     def weights(self) -> PinnWeights:
         """Train from the beginning or from where an interrupted run stood."""
         recipe = self._recipe
         x = initial_parameters(recipe.width, recipe.depth, recipe.seed)
-        start = self._resume(x.size) or AdamState(x, np.zeros_like(x), np.zeros_like(x), 0)
-        result = self._bfgs(self._adam(start) if isinstance(start, AdamState) else start)
+        held = self._resume(x.size)
+        result = self._bfgs(held if isinstance(held, BfgsState) else self._adam(x if held is None else held))
         self._problem.resample()  # the terms reported are of points that no step has seen
         loss, _, terms = self._problem.evaluate(result.x)
         self._keeper.clear()
@@ -190,19 +192,21 @@ class _Run:
             )
         )
 
-    def _adam(self, state: AdamState) -> Array:
-        """Adam (Kingma & Ba 2015) with cosine decay to one per cent, new points at every step."""
-        steps = self._recipe.adam_steps
-        while state.steps < steps:
-            loss, gradient = self._problem.objective(state.x)
-            state = _adam_step(state, gradient, steps)
-            self._problem.resample()
-            if self._clock.tick("adam", state.steps, loss):
-                break
+    def _adam(self, start: Array | AdamState) -> Array:
+        def keep(state: AdamState) -> None:
             if self._keeper.due:
                 self._keep(state)
-        self._after_adam = self._problem.evaluate(state.x)[0]
-        return state.x
+
+        x = adam(
+            self._problem.objective,
+            start,
+            steps=self._recipe.adam_steps,
+            resample=self._problem.resample,
+            callback=functools.partial(self._clock.tick, "adam"),
+            keep=keep,
+        )
+        self._after_adam = self._problem.evaluate(x)[0]
+        return x
 
     def _bfgs(self, start: Array | BfgsState) -> BfgsResult:
         recipe = self._recipe
@@ -236,15 +240,6 @@ class _Run:
             "loss_boundary": terms.boundary,
             "loss_parity": terms.parity,
         }
-
-
-def _adam_step(state: AdamState, gradient: Array, steps: int) -> AdamState:
-    step = state.steps + 1
-    first = 0.9 * state.first + 0.1 * gradient
-    second = 0.999 * state.second + 0.001 * gradient * gradient
-    rate = _LEARNING_RATE * (0.01 + 0.99 * 0.5 * (1.0 + np.cos(np.pi * (step - 1) / steps)))
-    corrected = np.sqrt(second / (1.0 - 0.999**step)) + 1e-8
-    return AdamState(state.x - rate * first / (1.0 - 0.9**step) / corrected, first, second, step)
 
 
 def train_pinn(
