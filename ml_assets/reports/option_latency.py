@@ -61,8 +61,8 @@ def _against_closed_form(report: LatencyReport) -> list[str]:
     quote = report.single.p50 / report.closed_form.p50
     batch = max(report.peers[0].batch_per_second.values()) / report.best_batch_per_second
     return [
-        f"Against the closed form, the median quote takes {quote:.1f} times as long, an option in the best batch "
-        f"{batch:.1f} times.",
+        f"Against the closed form, the median quote takes {quote:.1f} times as long, an option in the best "
+        f"batch {batch:.1f} times.",
         "",
     ]
 
