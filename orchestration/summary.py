@@ -120,9 +120,12 @@ def _print_latency(console: Console, data: bytes | None) -> None:
     if data is None:
         return
     report = LatencyReport.from_bytes(data)
+    closed_form = (
+        f"closed form {report.closed_form.p95:.2f} ms" if report.closed_form else "no peers measured"
+    )
     console.print(
         f"option quotes with Greeks: p95 {report.single.p95:.2f} ms, cached {report.cached.p95:.3f} ms "
-        f"(closed form {report.closed_form.p95:.2f} ms), {report.best_batch_per_second:,.0f}/s in batch, "
+        f"({closed_form}), {report.best_batch_per_second:,.0f}/s in batch, "
         f"{report.resident_mb:.0f} MB",
         markup=False,
     )

@@ -9,11 +9,13 @@ import numpy as np
 import pytest
 
 from ml_assets.gates.options import pinn_gates
-from ml_assets.pinn import Domain, PinnRecipe, PinnWeights
+from ml_assets.pinn import Domain, LatencyReport, PinnRecipe, PinnWeights
+from ml_assets.pinn.latency import Peer
+from ml_assets.pinn.timing import Timing
 from ml_assets.pinn.weights import initial_parameters
 from ml_assets.storage import ArtifactStore, FileLock, GateVerdict, certify
 
-__all__ = ["ALIAS", "pinn_store", "publish", "quick_weights", "random_weights"]
+__all__ = ["ALIAS", "latency_report", "pinn_store", "publish", "quick_weights", "random_weights"]
 
 ALIAS = "models/pinn/option_pricing/option_pricing.npz"
 
@@ -64,3 +66,29 @@ def random_weights(seed: int, scale: float = 1.0, width: int = 8, depth: int = 2
     parameters = scale * initial_parameters(width, depth, seed)
     parameters = parameters + 0.1 * scale * np.random.default_rng(seed + 1).normal(size=parameters.size)
     return PinnWeights.from_parameters(parameters, width, depth, domain=Domain(), seed=seed)
+
+
+def latency_report(milliseconds: float = 0.1) -> LatencyReport:
+    """A report of a serving process that nobody has measured."""
+    timing = Timing.of([milliseconds] * 200)
+    return LatencyReport(
+        weights_sha256="0" * 64,
+        cold_start_ms=500.0,
+        single=timing,
+        cached=timing,
+        price=timing,
+        threads=timing,
+        threads_per_second=8e3,
+        batch={"64": Timing.of([0.64]), "10000": Timing.of([5.0])},
+        price_batch={"64": Timing.of([0.32]), "10000": Timing.of([2.0])},
+        record_batch={"64": Timing.of([0.64])},
+        resident_mb=70.0,
+        resident_after_large_batches_mb=71.0,
+        tensorflow_imported=False,
+        pandas_imported=False,
+        machine="a machine",
+        peers=(
+            Peer("closed form (NumPy)", "2.4", single=timing, batch_per_second={"64": 1e6}),
+            Peer("QuantLib", missing="not installed: pip install -e '.[benchmarks]'"),
+        ),
+    )

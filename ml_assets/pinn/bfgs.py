@@ -15,7 +15,7 @@ import numpy.typing as npt
 from scipy.linalg.blas import dsymv, dsyr2
 from scipy.optimize import line_search
 
-__all__ = ["BfgsResult", "InverseHessian", "self_scaled_bfgs"]
+__all__ = ["BfgsResult", "BfgsState", "InverseHessian", "self_scaled_bfgs"]
 
 Array = npt.NDArray[np.float64]
 Objective = Callable[[Array], tuple[float, Array]]
@@ -48,6 +48,33 @@ class BfgsResult:
     reason: str
 
 
+@dataclass(frozen=True)
+class BfgsState:
+    """A search between two iterations: all that decides how it goes on.
+
+    Attributes
+    ----------
+    x, gradient : ndarray of shape (n,)
+    inverse : ndarray of shape (n * (n + 1) / 2,)
+        Lower triangle of the inverse Hessian, without its factor `gamma`.
+    gamma, value : float
+    last : float or None
+        Objective one iteration before, from which the line search guesses its first step.
+    steps, evaluations, failures : int
+        Iterations done, calls of the objective, failed line searches.
+    """
+
+    x: Array
+    gradient: Array
+    inverse: Array
+    gamma: float
+    value: float
+    last: float | None
+    steps: int
+    evaluations: int
+    failures: int
+
+
 class InverseHessian:
     """``H = gamma * A`` with ``A`` symmetric, only its lower triangle kept.
 
@@ -58,6 +85,17 @@ class InverseHessian:
     def __init__(self, size: int, scale: float = 1.0) -> None:
         self._a = np.eye(size, order="F")
         self._gamma = scale
+
+    @classmethod
+    def unpack(cls, lower: Array, gamma: float, size: int) -> InverseHessian:
+        """Rebuild, to the bit, what :meth:`pack` gave."""
+        hessian = cls(size, gamma)
+        hessian._a[np.tril_indices(size)] = lower
+        return hessian
+
+    def pack(self) -> tuple[Array, float]:
+        """Return the lower triangle of ``A``, shape (n * (n + 1) / 2,), and ``gamma``."""
+        return self._a[np.tril_indices(self._a.shape[0])], self._gamma
 
     def dot(self, v: Array) -> Array:
         """``H @ v``."""
@@ -143,15 +181,22 @@ def _search(
     return None if found[0] is None else float(found[0])
 
 
+def _fresh(memory: _Memory, x: Array) -> BfgsState:
+    """State of a search that begins at x."""
+    value, gradient = memory(x)
+    return BfgsState(x, gradient, *InverseHessian(x.size).pack(), value, None, 0, memory.evaluations, 0)
+
+
 def self_scaled_bfgs(
     objective: Objective,
-    x: Array,
+    start: Array | BfgsState,
     *,
     iterations: int,
     resample: Callable[[], None] | None = None,
     resample_every: int = 1000,
     gradient_tolerance: float = 0.0,
     callback: Callable[[int, float], bool] | None = None,
+    keep: Callable[[Callable[[], BfgsState]], None] | None = None,
 ) -> BfgsResult:
     """Minimize by self-scaled BFGS with a Wolfe line search.
 
@@ -159,8 +204,9 @@ def self_scaled_bfgs(
     ----------
     objective : callable
         ``x`` of shape (n,) to ``(value, gradient)``.
-    x : ndarray of shape (n,)
-        Start.
+    start : ndarray of shape (n,), or BfgsState
+        First point; or where an earlier search stood, which then goes on as if it had never stopped, provided
+        that the objective is measured on the same points as then.
     iterations : int
         Most iterations.
     resample : callable, optional
@@ -172,14 +218,23 @@ def self_scaled_bfgs(
         Stop when the largest gradient component is no larger.
     callback : callable, optional
         ``(iteration, value) -> stop``.
+    keep : callable, optional
+        Called after each iteration with a function that returns the state, for whoever saves it now and then.
 
     Returns
     -------
     BfgsResult
     """
     memory = _Memory(objective)
-    value, gradient = memory(x)
-    hessian, last, failures, done = InverseHessian(x.size), None, 0, 0
+    start = start if isinstance(start, BfgsState) else _fresh(memory, start)
+    memory.evaluations = start.evaluations
+    x, value, gradient, last = start.x, start.value, start.gradient, start.last
+    failures, done = start.failures, start.steps
+    hessian = InverseHessian.unpack(start.inverse, start.gamma, x.size)
+
+    def state() -> BfgsState:
+        return BfgsState(x, gradient, *hessian.pack(), value, last, done, memory.evaluations, failures)
+
     reason = "iterations"
     while done < iterations:
         if np.abs(gradient).max() <= gradient_tolerance:
@@ -209,4 +264,6 @@ def self_scaled_bfgs(
         if callback is not None and callback(done, value):
             reason = "stopped"
             break
+        if keep is not None:
+            keep(state)
     return BfgsResult(x, value, done, memory.evaluations, reason)

@@ -5,16 +5,19 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from ml_assets.pinn.ansatz import small_leg
+from ml_assets.pinn.ansatz import small_leg, small_leg_value
 from ml_assets.pinn.closed_form import value_closed_form
 from ml_assets.pinn.quotes import GREEKS, Quotes
 from ml_assets.pinn.recipe import Domain
 from ml_assets.pinn.weights import PinnWeights
 
-__all__ = ["in_domain", "value_network", "value_quotes"]
+__all__ = ["in_domain", "price_network", "value_network", "value_quotes"]
 
 Array = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
+
+# Options valued in one go: arrays of so many numbers stay in the cache between one formula and the next.
+_BLOCK = 16_384
 
 
 def in_domain(quotes: Quotes, domain: Domain) -> Mask:
@@ -63,24 +66,56 @@ def value_network(weights: PinnWeights, quotes: Quotes) -> dict[str, Array]:
     }
 
 
-def value_quotes(weights: PinnWeights, quotes: Quotes) -> tuple[dict[str, Array], Mask]:
-    """Price and Greeks by the network inside its domain and by the closed form outside.
+def price_network(weights: PinnWeights, quotes: Quotes) -> dict[str, Array]:
+    """Price alone by the network: a third of the work of :func:`value_network`.
+
+    Returns
+    -------
+    dict with ``'price'``, ndarray of shape (n,)
+    """
+    x = quotes.x
+    strike_leg = quotes.K * np.exp(-quotes.r * quotes.tau)
+    price = strike_leg * np.exp(0.5 * x) * small_leg_value(weights, np.abs(x), quotes.s)
+    other = quotes.is_call == (x >= 0.0)  # the in-the-money type, by parity
+    sign = np.where(other, np.where(quotes.is_call, 1.0, -1.0), 0.0)
+    return {"price": price + sign * (quotes.S * np.exp(-quotes.q * quotes.tau) - strike_leg)}
+
+
+def value_quotes(
+    weights: PinnWeights, quotes: Quotes, *, greeks: bool = True
+) -> tuple[dict[str, Array], Mask]:
+    """Price and Greeks, or the price alone, by the network inside its domain and by the closed form outside.
 
     Returns
     -------
     values : dict of ndarray of shape (n,)
     by_network : ndarray of bool, shape (n,)
     """
+    if len(quotes) <= _BLOCK:
+        return _value_block(weights, quotes, greeks)
+    values = {name: np.empty(len(quotes)) for name in (GREEKS if greeks else GREEKS[:1])}
+    by_network = np.empty(len(quotes), dtype=np.bool_)
+    for start in range(0, len(quotes), _BLOCK):
+        part = slice(start, start + _BLOCK)
+        found, by_network[part] = _value_block(weights, quotes.take(part), greeks)
+        for name, column in found.items():
+            values[name][part] = column
+    return values, by_network
+
+
+def _value_block(weights: PinnWeights, quotes: Quotes, greeks: bool) -> tuple[dict[str, Array], Mask]:
+    by_network = value_network if greeks else price_network
     inside = in_domain(quotes, weights.domain)
     if inside.all():
-        return value_network(weights, quotes), inside
-    if not inside.any():
-        return value_closed_form(quotes), inside
-    network = value_network(weights, quotes.take(inside))
-    closed = value_closed_form(quotes.take(~inside))
+        return by_network(weights, quotes), inside
+    # Positions, not booleans: gathering many columns by them is several times faster.
+    at, outside = np.flatnonzero(inside), np.flatnonzero(~inside)
+    closed = value_closed_form(quotes.take(outside))
+    network = by_network(weights, quotes.take(at)) if at.size else {}
     values = {}
-    for name in GREEKS:
-        merged = np.empty(len(quotes))
-        merged[inside], merged[~inside] = network[name], closed[name]
-        values[name] = merged
+    for name in GREEKS if greeks else GREEKS[:1]:
+        merged = values[name] = np.empty(len(quotes))
+        merged[outside] = closed[name]
+        if at.size:
+            merged[at] = network[name]
     return values, inside

@@ -10,59 +10,47 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, ClassVar, Self
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
 
-import numpy as np
+from ml_assets.artifact import JsonArtifact
+from ml_assets.pinn.timing import LatencyError, Timing
 
-__all__ = ["LatencyError", "LatencyReport", "Timing", "measure_latency"]
+__all__ = ["LatencyError", "LatencyReport", "Peer", "Timing", "measure_latency"]
 
-_WORKER = "ml_assets.pinn.latency_worker"
-_BINS = 40
-
-
-class LatencyError(RuntimeError):
-    """The measuring process failed or answered nonsense."""
+_SERVING = "ml_assets.pinn.latency_worker"
+_PEERS = "ml_assets.pinn.peers_worker"
 
 
 @dataclass(frozen=True)
-class Timing:
-    """Distribution of one kind of call, in milliseconds.
+class Peer:
+    """Another way to price the same options, measured in a second process.
 
     Attributes
     ----------
-    count : int
-    p50, p95, p99, worst : float
-    edges : tuple of float
-        Logarithmic bin edges of the histogram, one more than ``counts``.
-    counts : tuple of int
+    name, version : str
+    missing : str
+        Why nothing was measured; empty if it was.
+    single, price : Timing, optional
+        One quote with Greeks, and its price alone; ``None`` where that is not a path of its own.
+    batch_per_second, price_batch_per_second : mapping of str to float
+        Options per second by batch size; a peer that takes one at a time is called in a loop.
+    largest_difference : float, optional
+        From our closed form, per unit of strike: that the same thing is measured.
     """
 
-    count: int
-    p50: float
-    p95: float
-    p99: float
-    worst: float
-    edges: tuple[float, ...]
-    counts: tuple[int, ...]
-
-    @classmethod
-    def of(cls, milliseconds: Sequence[float]) -> Self:
-        """Summarize measured calls."""
-        times = np.asarray(milliseconds, dtype=np.float64)
-        if times.size == 0 or not (np.isfinite(times).all() and times.min() >= 0.0):
-            raise LatencyError(f"{times.size} measured times, or one that is negative or NaN: measure again")
-        low, high = max(float(times.min()), 1e-6), max(float(times.max()), 2e-6)
-        edges = np.geomspace(low, max(high, low * 1.001), _BINS + 1)
-        counts, _ = np.histogram(np.clip(times, edges[0], edges[-1]), edges)
-        p50, p95, p99 = (float(value) for value in np.percentile(times, [50, 95, 99]))
-        return cls(
-            times.size, p50, p95, p99, float(times.max()), tuple(edges.tolist()), tuple(counts.tolist())
-        )
+    name: str
+    version: str = ""
+    missing: str = ""
+    single: Timing | None = None
+    price: Timing | None = None
+    batch_per_second: dict[str, float] = field(default_factory=dict)
+    price_batch_per_second: dict[str, float] = field(default_factory=dict)
+    largest_difference: float | None = None
 
 
 @dataclass(frozen=True)
-class LatencyReport:
+class LatencyReport(JsonArtifact):
     """What one serving process did.
 
     Attributes
@@ -71,71 +59,83 @@ class LatencyReport:
         The network that was served.
     cold_start_ms : float
         From the start of the process to its first price: interpreter, imports, verified read, forward pass.
-    single, cached, closed_form : Timing
-        One quote with Greeks: new to the cache, again, and by the closed form.
-    batch_per_second : mapping of str to float
-        Options with Greeks per second by batch size, as a dict of arrays.
-    record_batch_per_second : mapping of str to float
-        The same as a list of dicts, in and out.
-    closed_form_batch_per_second : mapping of str to float
+    single, cached, price : Timing
+        One quote with Greeks: new to the cache, and again; its price alone.
+    threads : Timing
+        One quote with Greeks, new to the cache, while eight threads ask at once.
+    threads_per_second : float
+        Quotes per second of the eight together.
+    batch, price_batch : mapping of str to Timing
+        A batch as a dict of arrays, by size: with Greeks, and prices alone.
+    record_batch : mapping of str to Timing
+        A batch with Greeks as a list of dicts, in and out.
     resident_mb : float
-        Resident memory after all of it, in 10^6 bytes.
+        Resident memory after quotes, threads and batches up to 10,000, in 10^6 bytes.
+    resident_after_large_batches_mb : float
+        The same at the very end; the options and answers of a large batch are the caller's.
     tensorflow_imported, pandas_imported : bool
+        By the serving process.
     machine : str
         Processor, system and Python that this was measured on.
+    peers : tuple of Peer
+        Measured right after, in a second process; the first one is our closed form.
     """
 
     kind: ClassVar[str] = "latency"
-    extension: ClassVar[str] = ".json"
 
     weights_sha256: str
     cold_start_ms: float
     single: Timing
     cached: Timing
-    closed_form: Timing
-    batch_per_second: Mapping[str, float]
-    record_batch_per_second: Mapping[str, float]
-    closed_form_batch_per_second: Mapping[str, float]
+    price: Timing
+    threads: Timing
+    threads_per_second: float
+    batch: dict[str, Timing]
+    price_batch: dict[str, Timing]
+    record_batch: dict[str, Timing]
     resident_mb: float
+    resident_after_large_batches_mb: float
     tensorflow_imported: bool
     pandas_imported: bool
     machine: str
+    peers: tuple[Peer, ...] = ()
+
+    @property
+    def batch_per_second(self) -> dict[str, float]:
+        """Options with Greeks per second, by batch size."""
+        return _rates(self.batch)
+
+    @property
+    def price_batch_per_second(self) -> dict[str, float]:
+        """Options without Greeks per second, by batch size."""
+        return _rates(self.price_batch)
 
     @property
     def best_batch_per_second(self) -> float:
-        """Throughput of the fastest batch size."""
+        """Throughput of the fastest batch size, with Greeks."""
         return max(self.batch_per_second.values(), default=0.0)
 
-    def to_bytes(self) -> bytes:
-        """Encode as JSON; equal reports give equal bytes."""
-        return json.dumps(asdict(self), sort_keys=True, indent=1).encode()
+    @property
+    def closed_form(self) -> Timing | None:
+        """One quote with Greeks by our closed form, if it was measured."""
+        return self.peers[0].single if self.peers else None
 
-    @classmethod
-    def from_bytes(cls, data: bytes) -> Self:
-        """Decode what :meth:`to_bytes` wrote; raises :class:`LatencyError` on anything else."""
-        try:
-            fields = json.loads(data)
-            for name in ("single", "cached", "closed_form"):
-                timing = fields[name]
-                edges, counts = tuple(timing["edges"]), tuple(timing["counts"])
-                fields[name] = Timing(**{**timing, "edges": edges, "counts": counts})
-            return cls(**fields)
-        except (ValueError, KeyError, TypeError) as error:
-            raise LatencyError(
-                f"these {len(data)} bytes are no latency report ({error}): measure again"
-            ) from error
+
+def _rates(batches: Mapping[str, Timing]) -> dict[str, float]:
+    return {size: 1e3 * int(size) / timing.p50 for size, timing in batches.items()}
 
 
 def measure_latency(
     store: str | os.PathLike[str] | None = None,
     weights: str | os.PathLike[str] | None = None,
     *,
-    quotes: int = 300,
-    batches: Sequence[int] = (64, 10_000),
+    quotes: int = 1000,
+    batches: Sequence[int] = (64, 10_000, 1_000_000),
+    peers: bool = True,
     environment: Mapping[str, str] | None = None,
-    timeout: float = 120.0,
+    timeout: float = 300.0,
 ) -> LatencyReport:
-    """Start a fresh serving process and measure it.
+    """Start a fresh serving process and measure it; then the peers in another one.
 
     Parameters
     ----------
@@ -147,10 +147,12 @@ def measure_latency(
         Single quotes measured, each new to the cache, then each again.
     batches : sequence of int
         Batch sizes.
+    peers : bool
+        Whether the closed form, py_vollib and QuantLib are measured too.
     environment : mapping, optional
-        Variables set for the process, on top of this one's.
+        Variables set for the processes, on top of this one's.
     timeout : float
-        Seconds after which the process is given up.
+        Seconds after which a process is given up.
 
     Returns
     -------
@@ -159,63 +161,69 @@ def measure_latency(
     Raises
     ------
     LatencyError
-        If the process fails, with the end of what it said.
+        If a process fails, with the end of what it said.
     """
     if quotes < 1 or not batches or min(batches) < 1:
         raise ValueError(
             f"measure at least one quote and one batch, got quotes={quotes}, batches={list(batches)}"
         )
+    around, sizes = {**os.environ, **(environment or {})}, {"quotes": quotes, "batches": list(batches)}
     request = {
         "store": None if store is None else os.fspath(store),
         "weights": None if weights is None else os.fspath(weights),
-        "quotes": quotes,
-        "batches": list(batches),
         "spawned": time.time(),
+        **sizes,
     }
-    return _report(_run_worker(json.dumps(request), {**os.environ, **(environment or {})}, timeout))
+    raw = _run_worker(_SERVING, request, around, timeout)
+    others = _run_worker(_PEERS, sizes, around, timeout) if peers else []
+    return _report(raw, others)
 
 
-def _run_worker(argument: str, environment: Mapping[str, str], timeout: float) -> dict[str, Any]:
+def _run_worker(
+    worker: str, request: Mapping[str, Any], environment: Mapping[str, str], timeout: float
+) -> Any:
     """Result of the worker, or an error that holds its last words."""
-    command = [sys.executable, "-m", _WORKER, argument]
+    command = [sys.executable, "-m", worker, json.dumps(request)]
     try:
         done = subprocess.run(
             command, env=environment, capture_output=True, text=True, timeout=timeout, check=False
         )
     except subprocess.TimeoutExpired as error:
         raise LatencyError(
-            f"the serving process gave no result within {timeout:.0f} s: the machine is overloaded or the "
+            f"the measuring process gave no result within {timeout:.0f} s: the machine is overloaded or the "
             f"store does not answer; try again, or run {' '.join(command[:3])} by hand"
         ) from error
     if done.returncode != 0:
         raise LatencyError(
-            f"the serving process ended with code {done.returncode}: correct what it names, measure again; "
+            f"the measuring process ended with code {done.returncode}: correct what it names, measure again; "
             f"its last words:\n{done.stderr.strip()[-2000:]}"
         )
     try:
-        result: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
+        return json.loads(done.stdout.strip().splitlines()[-1])
     except (IndexError, ValueError) as error:
-        raise LatencyError(f"the serving process printed no result but {done.stdout[-500:]!r}") from error
-    return result
+        raise LatencyError(f"the measuring process printed no result but {done.stdout[-500:]!r}") from error
 
 
-def _report(raw: dict[str, Any]) -> LatencyReport:
-    """Summarize what the worker sent."""
-    resident = float(raw["resident_mb"])
-    if math.isnan(resident):
+def _report(raw: dict[str, Any], peers: list[dict[str, Any]]) -> LatencyReport:
+    """Summarize what the workers sent."""
+    if math.isnan(raw["resident_mb"]):
         raise LatencyError("resident memory is not known on this platform: install psutil")
     return LatencyReport(
-        weights_sha256=raw["weights_sha256"],
-        cold_start_ms=raw["cold_start_ms"],
-        single=Timing.of(raw["single_ms"]),
-        cached=Timing.of(raw["cached_ms"]),
-        closed_form=Timing.of(raw["closed_form_ms"]),
-        batch_per_second=raw["batch_per_second"],
-        record_batch_per_second=raw["record_batch_per_second"],
-        closed_form_batch_per_second=raw["closed_form_batch_per_second"],
-        resident_mb=resident,
-        tensorflow_imported=raw["tensorflow_imported"],
-        pandas_imported=raw["pandas_imported"],
+        **_timed(raw),
         machine=f"{platform.machine()} {platform.system()}, {os.cpu_count()} cores, "
         f"Python {platform.python_version()}",
+        peers=tuple(Peer(**_timed(peer)) for peer in peers),
     )
+
+
+def _timed(raw: dict[str, Any]) -> dict[str, Any]:
+    """Turn every ``..._ms`` that is a list, or a dict of lists, into timings."""
+    found: dict[str, Any] = {}
+    for name, value in raw.items():
+        if isinstance(value, list):
+            found[name.removesuffix("_ms")] = Timing.of(value)
+        elif name.endswith("_ms") and isinstance(value, dict):
+            found[name.removesuffix("_ms")] = {key: Timing.of(times) for key, times in value.items()}
+        else:
+            found[name] = value
+    return found

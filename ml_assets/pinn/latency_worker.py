@@ -1,25 +1,27 @@
 """The process that is measured: ``python -m ml_assets.pinn.latency_worker '{"store": ...}'`` prints one
 JSON line.
 
-A fresh process, because its memory and its imports are part of what is measured.
+A fresh process, because its memory and its imports are part of what is measured; so it imports nothing but
+what serving needs. What is measured for comparison runs in another one.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import sys
 import time
-from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import numpy as np
-
-from ml_assets.pinn.closed_form import black_scholes
+from ml_assets.pinn.model import OptionPricingPINN
 from ml_assets.pinn.serving import PINNCache
+from ml_assets.pinn.timing import call_times, random_options, records, repeat_times
 
-__all__ = ["main", "measure", "resident_megabytes"]
+__all__ = ["THREADS", "main", "measure", "resident_megabytes"]
 
-_BATCH_SECONDS = 0.3  # each batch size is repeated for this long, so that one slow run does not decide
+THREADS = 8
+_LARGEST_LIST = 10_000  # more dicts than that measure Python's memory, not us
 
 
 def resident_megabytes() -> float:
@@ -40,87 +42,71 @@ def resident_megabytes() -> float:
         return float("nan")
 
 
-def _random_options(count: int, seed: int) -> dict[str, Any]:
-    """Options over the ranges people trade; every row differs, so none is in the cache by chance."""
-    rng = np.random.default_rng(seed)
-    return {
-        "S": rng.uniform(50.0, 200.0, count),
-        "K": rng.uniform(80.0, 125.0, count),
-        "tau": rng.uniform(1.0 / 52.0, 2.0, count),
-        "r": rng.uniform(0.0, 0.1, count),
-        "sigma": rng.uniform(0.1, 0.8, count),
-        "q": rng.uniform(0.0, 0.08, count),
-        "option_type": rng.choice(["call", "put"], count),
-    }
-
-
-def _records(columns: dict[str, Any]) -> list[dict[str, Any]]:
-    rows = zip(*(column.tolist() for column in columns.values()), strict=True)
-    return [dict(zip(columns, row, strict=True)) for row in rows]
-
-
-def _times(call: Callable[[dict[str, Any]], object], records: list[dict[str, Any]]) -> list[float]:
-    """Milliseconds of each call."""
-    times = []
-    for record in records:
-        started = time.perf_counter()
-        call(record)
-        times.append(1e3 * (time.perf_counter() - started))
-    return times
-
-
-def _rate(call: Callable[[], object], count: int) -> float:
-    """Options per second: the median of repeated batches."""
-    call()
-    times: list[float] = []
-    while sum(times) < _BATCH_SECONDS or len(times) < 3:
-        started = time.perf_counter()
-        call()
-        times.append(time.perf_counter() - started)
-    return count / float(np.median(times))
-
-
 def measure(
     store: str | None, weights: str | None, quotes: int, batches: list[int], spawned: float
 ) -> dict[str, Any]:
     """Measure everything; see :class:`ml_assets.pinn.latency.LatencyReport` for the keys."""
     cache = PINNCache(store=store, weights=weights)
-    records = _records(_random_options(quotes + 1, seed=0))
-    first, records = records[0], records[1:]
+    first, *options = records(random_options(quotes + 1, seed=0))
     cache.predict_with_cache(**first)
     cold = 1e3 * (time.time() - spawned)
-    single = _times(lambda option: cache.predict_with_cache(**option), records)
-    cached = _times(lambda option: cache.predict_with_cache(**option), records)
+    single = call_times(cache.predict_with_cache, options)
+    cached = call_times(cache.predict_with_cache, options)
     stats = cache.stats
     if stats.hits != quotes or stats.misses != quotes + 1:
         raise RuntimeError(f"the cache answered {stats} for {quotes} new and {quotes} repeated quotes")
-    closed = _times(lambda option: black_scholes(**option), records)
-    rates, closed_rates, list_rates = {}, {}, {}
-    for size in batches:
-        columns = _random_options(size, seed=size)
-        rates[str(size)] = _rate(lambda c=columns: cache.batch_predict(c), size)  # type: ignore[misc]
-        closed_rates[str(size)] = _rate(lambda c=columns: black_scholes(**c), size)  # type: ignore[misc]
-        records = _records(columns)
-        list_rates[str(size)] = _rate(lambda o=records: cache.batch_predict(o), size)  # type: ignore[misc]
+    threads, threads_per_second = _at_once(cache, quotes)
+    found: dict[str, Any] = {"batch_ms": {}, "price_batch_ms": {}, "record_batch_ms": {}}
+    small = [size for size in sorted(batches) if size <= _LARGEST_LIST]
+    large = [size for size in sorted(batches) if size > _LARGEST_LIST]
+    for size in small:
+        _measure_batch(cache, size, found)
+    # Before the large batches: a million options and their answers are the caller's data, not the server's.
+    resident = resident_megabytes()
+    for size in large:
+        _measure_batch(cache, size, found)
     return {
         "cold_start_ms": cold,
         "single_ms": single,
         "cached_ms": cached,
-        "closed_form_ms": closed,
-        "batch_per_second": rates,
-        "closed_form_batch_per_second": closed_rates,
-        "record_batch_per_second": list_rates,
-        "resident_mb": resident_megabytes(),
+        "price_ms": _price_times(cache, options),
+        "threads_ms": threads,
+        "threads_per_second": threads_per_second,
+        **found,
+        "resident_mb": resident,
+        "resident_after_large_batches_mb": resident_megabytes(),
         "tensorflow_imported": "tensorflow" in sys.modules,
         "pandas_imported": "pandas" in sys.modules,
-        "weights_sha256": _sha256(cache),
+        "weights_sha256": hashlib.sha256(cache.weights.to_bytes()).hexdigest(),
     }
 
 
-def _sha256(cache: PINNCache) -> str:
-    import hashlib
+def _price_times(cache: PINNCache, options: list[dict[str, Any]]) -> list[float]:
+    """One quote without Greeks."""
+    model = OptionPricingPINN()
+    model.weights = cache.weights
+    return call_times(lambda **option: model.predict(**option, greeks=False), options)
 
-    return hashlib.sha256(cache.weights.to_bytes()).hexdigest()
+
+def _at_once(cache: PINNCache, quotes: int) -> tuple[list[float], float]:
+    """New quotes asked by several threads at once: milliseconds of each, and quotes per second in all."""
+    options = records(random_options(THREADS * quotes, seed=1))
+    shares = [options[i::THREADS] for i in range(THREADS)]
+    with ThreadPoolExecutor(THREADS) as pool:
+        started = time.perf_counter()
+        times = list(pool.map(lambda share: call_times(cache.predict_with_cache, share), shares))
+        seconds = time.perf_counter() - started
+    return [time for share in times for time in share], len(options) / seconds
+
+
+def _measure_batch(cache: PINNCache, size: int, found: dict[str, Any]) -> None:
+    """Milliseconds of a batch with Greeks, without, and as a list of dicts, in and out."""
+    columns, name = random_options(size, seed=size), str(size)
+    found["batch_ms"][name] = repeat_times(lambda: cache.batch_predict(columns))
+    found["price_batch_ms"][name] = repeat_times(lambda: cache.batch_predict(columns, greeks=False))
+    if size <= _LARGEST_LIST:
+        listed = records(columns)
+        found["record_batch_ms"][name] = repeat_times(lambda: cache.batch_predict(listed))
 
 
 def main(argument: str) -> None:

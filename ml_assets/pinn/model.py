@@ -156,6 +156,8 @@ class OptionPricingPINN:
         sigma: Number | None = None,
         q: Number = 0.0,
         option_type: OptionType | None = None,
+        *,
+        greeks: bool = True,
     ) -> Valuation:
         """Price and Greeks.
 
@@ -172,6 +174,8 @@ class OptionPricingPINN:
             Dividend yield per year.
         option_type : str or array-like of str, optional
             Default: that of this object.
+        greeks : bool
+            Without them the price alone is computed, in less than half the time.
 
         Returns
         -------
@@ -197,4 +201,4 @@ class OptionPricingPINN:
             q,
             self.option_type if option_type is None else option_type,
         )
-        return finish(*value_quotes(self.weights, quotes), quotes)
+        return finish(*value_quotes(self.weights, quotes, greeks=greeks), quotes)

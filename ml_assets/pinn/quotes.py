@@ -83,8 +83,8 @@ class Quotes:
         s: Array = self.sigma * np.sqrt(self.tau)
         return s
 
-    def take(self, where: npt.NDArray[np.bool_]) -> Quotes:
-        """The options at which ``where`` is true."""
+    def take(self, where: npt.NDArray[np.bool_] | npt.NDArray[np.intp] | slice) -> Quotes:
+        """The options at which ``where`` is true, or at these positions."""
         S, K, tau, r, sigma, q = (
             column[where] for column in (self.S, self.K, self.tau, self.r, self.sigma, self.q)
         )

@@ -2,29 +2,33 @@
 
 from __future__ import annotations
 
+import functools
 import logging
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 from scipy.stats import qmc
+from threadpoolctl import threadpool_limits
 
-from ml_assets.pinn.bfgs import self_scaled_bfgs
+from ml_assets.pinn.adam import AdamState, adam
+from ml_assets.pinn.bfgs import BfgsResult, BfgsState, self_scaled_bfgs
 from ml_assets.pinn.physics import LossTerms, Points, compile_loss, edge_points, points_from
 from ml_assets.pinn.recipe import Domain, PinnRecipe
+from ml_assets.pinn.resume import Keeper, TrainingState, keeping
 from ml_assets.pinn.weights import PinnWeights, initial_parameters
 from ml_assets.training.backend import tf
 
-__all__ = ["Progress", "ProgressCallback", "collocation", "train_pinn"]
+__all__ = ["Clock", "Progress", "ProgressCallback", "TrainingProblem", "collocation", "train_pinn"]
 
 logger = logging.getLogger(__name__)
 
 Array = npt.NDArray[np.float64]
 
-_LEARNING_RATE = 2e-3
 _REPORT_EVERY = 50
 
 
@@ -40,7 +44,7 @@ class Progress:
         Steps done in all phases, and planned.
     loss : float
     seconds : float
-        Since the start, compilation included.
+        Since the start, compilation included; with those of an interrupted run that this one goes on with.
     """
 
     phase: str
@@ -69,27 +73,32 @@ def collocation(count: int, domain: Domain, seed: int) -> tuple[Array, Array]:
     return np.minimum(domain.z_max * u[:, 1], domain.x_max / s), s
 
 
-class _Problem:
+class TrainingProblem:
     """Loss and gradient as NumPy functions of the flat parameters, on the current draw of points."""
 
     def __init__(self, recipe: PinnRecipe) -> None:
         self._recipe = recipe
-        self._draws = 0
+        self.draws = 0
         self._edge = edge_points(*collocation(32, recipe.domain, recipe.seed), recipe.domain)
         self._weight = tf.constant(recipe.physics_weight, dtype=tf.float64)
         self._compiled = compile_loss(recipe.width, recipe.depth, recipe.domain)
         self.points: Points
         self.resample()
 
+    def redraw(self, draws: int) -> None:
+        """Return to the points of that many draws."""
+        self.draws = draws - 1
+        self.resample()
+
     def resample(self) -> None:
         """Draw new collocation points; the n-th draw of a seed is always the same."""
         recipe = self._recipe
-        seed = recipe.seed * 1_000_003 + self._draws
+        seed = recipe.seed * 1_000_003 + self.draws
         # A Sobol sequence warns unless its length is a power of two; larger draws are cut.
         count = 1 << (recipe.points - 1).bit_length()
         z, s = collocation(count, recipe.domain, seed)
         self.points = points_from(z[: recipe.points], s[: recipe.points], recipe.domain)
-        self._draws += 1
+        self.draws += 1
 
     def evaluate(self, parameters: Array) -> tuple[float, Array, LossTerms]:
         """Loss, gradient and terms."""
@@ -102,19 +111,24 @@ class _Problem:
         return loss, gradient
 
 
-class _Clock:
+class Clock:
     """Reports progress, keeps the loss curve and watches the time budget."""
 
     def __init__(self, recipe: PinnRecipe, progress: ProgressCallback | None) -> None:
-        self._started = time.monotonic()
+        self.started = time.monotonic()
+        self.curve: list[tuple[float, float]] = []
         self._budget = recipe.time_budget
         self._total = recipe.adam_steps + recipe.bfgs_iterations
         self._progress = progress
-        self.curve: list[tuple[float, float]] = []
+
+    @property
+    def seconds(self) -> float:
+        """Time since the start, with that of an interrupted run before."""
+        return time.monotonic() - self.started
 
     def tick(self, phase: str, step: int, loss: float) -> bool:
         """Note a step; True when the budget is spent."""
-        seconds = time.monotonic() - self._started
+        seconds = self.seconds
         if step % _REPORT_EVERY == 0 or step == self._total:
             self.curve.append((step, loss))
             if self._progress is not None:
@@ -122,23 +136,119 @@ class _Clock:
         return self._budget is not None and seconds >= self._budget
 
 
-def _adam(problem: _Problem, x: Array, steps: int, clock: _Clock) -> Array:
-    """Adam (Kingma & Ba 2015) with cosine decay to one per cent, new points at every step."""
-    first, second = np.zeros_like(x), np.zeros_like(x)
-    for step in range(1, steps + 1):
-        loss, gradient = problem.objective(x)
-        first = 0.9 * first + 0.1 * gradient
-        second = 0.999 * second + 0.001 * gradient * gradient
-        rate = _LEARNING_RATE * (0.01 + 0.99 * 0.5 * (1.0 + np.cos(np.pi * (step - 1) / steps)))
-        corrected = np.sqrt(second / (1.0 - 0.999**step)) + 1e-8
-        x = x - rate * first / (1.0 - 0.9**step) / corrected
-        problem.resample()
-        if clock.tick("adam", step, loss):
-            break
-    return x
+class _Run:
+    """One training: two phases over one problem, its state offered to a keeper after every step."""
+
+    def __init__(self, recipe: PinnRecipe, progress: ProgressCallback | None, keeper: Keeper) -> None:
+        self._recipe, self._keeper = recipe, keeper
+        self._clock, self._problem = Clock(recipe, progress), TrainingProblem(recipe)
+        self._after_adam = math.nan
+
+    def weights(self) -> PinnWeights:
+        """Train from the beginning or from where an interrupted run stood."""
+        recipe = self._recipe
+        x = initial_parameters(recipe.width, recipe.depth, recipe.seed)
+        held = self._resume(x.size)
+        result = self._bfgs(held if isinstance(held, BfgsState) else self._adam(x if held is None else held))
+        self._problem.resample()  # the terms reported are of points that no step has seen
+        loss, _, terms = self._problem.evaluate(result.x)
+        self._keeper.clear()
+        if not np.isfinite(loss):
+            raise FloatingPointError(
+                f"the training loss is {loss} after {result.iterations} iterations: "
+                f"use another seed or more Adam steps"
+            )
+        logger.info(
+            "trained PINN: loss %.3e after %d iterations (%s)", loss, result.iterations, result.reason
+        )
+        return PinnWeights.from_parameters(
+            result.x,
+            recipe.width,
+            recipe.depth,
+            domain=recipe.domain,
+            seed=recipe.seed,
+            figures=self._figures(result, loss, terms),
+            history=np.array(self._clock.curve, dtype=np.float64).reshape(-1, 2),
+        )
+
+    def _resume(self, size: int) -> AdamState | BfgsState | None:
+        state = self._keeper.latest(size)
+        if state is None:
+            return None
+        self._problem.redraw(state.draws)
+        self._clock.started -= state.seconds
+        self._clock.curve = list(state.curve)
+        self._after_adam = state.after_adam
+        return state.optimizer
+
+    def _keep(self, optimizer: AdamState | BfgsState) -> None:
+        done = optimizer.steps
+        if isinstance(optimizer, BfgsState):
+            done += self._recipe.adam_steps
+        clock = self._clock
+        self._keeper.save(
+            TrainingState(
+                done, optimizer, self._problem.draws, self._after_adam, clock.seconds, tuple(clock.curve)
+            )
+        )
+
+    def _adam(self, start: Array | AdamState) -> Array:
+        def keep(state: AdamState) -> None:
+            if self._keeper.due:
+                self._keep(state)
+
+        x = adam(
+            self._problem.objective,
+            start,
+            steps=self._recipe.adam_steps,
+            resample=self._problem.resample,
+            callback=functools.partial(self._clock.tick, "adam"),
+            keep=keep,
+        )
+        self._after_adam = self._problem.evaluate(x)[0]
+        return x
+
+    def _bfgs(self, start: Array | BfgsState) -> BfgsResult:
+        recipe = self._recipe
+
+        def keep(state: Callable[[], BfgsState]) -> None:
+            if self._keeper.due:
+                self._keep(state())
+
+        return self_scaled_bfgs(
+            self._problem.objective,
+            start,
+            iterations=recipe.bfgs_iterations,
+            resample=self._problem.resample,
+            resample_every=recipe.resample_every,
+            callback=lambda step, loss: self._clock.tick("bfgs", recipe.adam_steps + step, loss),
+            keep=keep,
+        )
+
+    def _figures(self, result: BfgsResult, loss: float, terms: LossTerms) -> dict[str, float | int | str]:
+        """Training figures that go into the artifact."""
+        return {
+            "adam_steps": self._recipe.adam_steps,
+            "bfgs_iterations": result.iterations,
+            "bfgs_evaluations": result.evaluations,
+            "bfgs_ended_by": result.reason,
+            "points": self._recipe.points,
+            "physics_weight": self._recipe.physics_weight,
+            "loss_after_adam": self._after_adam,
+            "loss": loss,
+            "loss_residual": terms.residual,
+            "loss_boundary": terms.boundary,
+            "loss_parity": terms.parity,
+        }
 
 
-def train_pinn(recipe: PinnRecipe | None = None, progress: ProgressCallback | None = None) -> PinnWeights:
+def train_pinn(
+    recipe: PinnRecipe | None = None,
+    progress: ProgressCallback | None = None,
+    *,
+    checkpoint_dir: str | Path | None = None,
+    checkpoint_seconds: float = 5.0,
+) -> PinnWeights:
     """Train a network from the equation alone.
 
     Parameters
@@ -147,12 +257,17 @@ def train_pinn(recipe: PinnRecipe | None = None, progress: ProgressCallback | No
         Default: ``PinnRecipe()``.
     progress : callable, optional
         Called with a :class:`Progress` every 50 steps.
+    checkpoint_dir : path, optional
+        Keep the state of the training there until it is complete: a run that was killed goes on when it is
+        started again with the same recipe, and ends with the bytes of an unbroken one. Ctrl-C and SIGTERM
+        then save before they act.
+    checkpoint_seconds : float
+        Time between two checkpoints: the most that a ``kill -9`` costs.
 
     Returns
     -------
     PinnWeights
-        Equal recipes give equal bytes on one machine with the same number of threads (XLA and BLAS sum in an
-        order that depends on it; figures differ in the last digits only).
+        Equal recipes give equal bytes on one machine.
 
     Raises
     ------
@@ -160,58 +275,9 @@ def train_pinn(recipe: PinnRecipe | None = None, progress: ProgressCallback | No
         If the loss is no longer finite.
     """
     recipe = PinnRecipe() if recipe is None else recipe
-    clock, problem = _Clock(recipe, progress), _Problem(recipe)
-    x = _adam(problem, initial_parameters(recipe.width, recipe.depth, recipe.seed), recipe.adam_steps, clock)
-    after_adam = problem.evaluate(x)[0]
-    result = self_scaled_bfgs(
-        problem.objective,
-        x,
-        iterations=recipe.bfgs_iterations,
-        resample=problem.resample,
-        resample_every=recipe.resample_every,
-        callback=lambda step, loss: clock.tick("bfgs", recipe.adam_steps + step, loss),
-    )
-    problem.resample()  # the terms reported are of points that no step has seen
-    loss, _, terms = problem.evaluate(result.x)
-    if not np.isfinite(loss):
-        raise FloatingPointError(
-            f"the training loss is {loss} after {result.iterations} iterations: "
-            f"use another seed or more Adam steps"
-        )
-    logger.info("trained PINN: loss %.3e after %d iterations (%s)", loss, result.iterations, result.reason)
-    return PinnWeights.from_parameters(
-        result.x,
-        recipe.width,
-        recipe.depth,
-        domain=recipe.domain,
-        seed=recipe.seed,
-        figures=_figures(
-            recipe, result.iterations, result.evaluations, result.reason, after_adam, loss, terms
-        ),
-        history=np.array(clock.curve, dtype=np.float64).reshape(-1, 2),
-    )
-
-
-def _figures(
-    recipe: PinnRecipe,
-    iterations: int,
-    evaluations: int,
-    reason: str,
-    after_adam: float,
-    loss: float,
-    terms: Any,
-) -> dict[str, float | int | str]:
-    """Training figures that go into the artifact."""
-    return {
-        "adam_steps": recipe.adam_steps,
-        "bfgs_iterations": iterations,
-        "bfgs_evaluations": evaluations,
-        "bfgs_ended_by": reason,
-        "points": recipe.points,
-        "physics_weight": recipe.physics_weight,
-        "loss_after_adam": after_adam,
-        "loss": loss,
-        "loss_residual": terms.residual,
-        "loss_boundary": terms.boundary,
-        "loss_parity": terms.parity,
-    }
+    # One thread: on products this small a second one only waits, and the order of its sums would change bits.
+    with (
+        threadpool_limits(limits=1, user_api="blas"),
+        keeping(checkpoint_dir, recipe, checkpoint_seconds) as keeper,
+    ):
+        return _Run(recipe, progress, keeper).weights()

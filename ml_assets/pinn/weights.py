@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import zipfile
@@ -18,7 +19,7 @@ __all__ = ["INPUTS", "PinnWeights", "WeightsError", "initial_parameters", "layer
 
 INPUTS = 3
 """Inputs of the network: two even functions of z, and s."""
-_FORMAT = 1
+_FORMAT = 2
 _META = "meta"
 
 Array = npt.NDArray[np.float64]
@@ -136,7 +137,7 @@ class PinnWeights:
         for i, (kernel, bias) in enumerate(zip(self.kernels, self.biases, strict=True)):
             arrays[f"kernel_{i}"] = np.ascontiguousarray(kernel)
             arrays[f"bias_{i}"] = np.ascontiguousarray(bias)
-        encoded = json.dumps(meta, sort_keys=True).encode()
+        encoded = json.dumps({**meta, "digest": _digest(arrays, meta)}, sort_keys=True).encode()
         arrays[_META] = np.frombuffer(encoded, dtype=np.uint8)
         buffer = io.BytesIO()
         np.savez(buffer, **arrays)  # type: ignore[arg-type]
@@ -153,7 +154,16 @@ class PinnWeights:
                 raise WeightsError(
                     f"weights of format {meta['format']}, this version reads {_FORMAT}: train again"
                 )
+            if meta.pop("digest") != _digest(arrays, meta):
+                raise WeightsError(
+                    "these weights are not those that the training wrote: something has changed them since; "
+                    "load an untouched copy or train again"
+                )
             layers = range(int(meta["architecture"]["depth"]) + 1)
+            if (activation := meta["architecture"]["activation"]) != "tanh":
+                raise WeightsError(
+                    f"a network of {activation} layers, this version knows tanh alone: train again"
+                )
             return cls(
                 kernels=tuple(arrays[f"kernel_{i}"] for i in layers),
                 biases=tuple(arrays[f"bias_{i}"] for i in layers),
@@ -162,12 +172,31 @@ class PinnWeights:
                 figures=meta["figures"],
                 history=arrays["history"],
             )
-        except (OSError, EOFError, KeyError, TypeError, ValueError, zipfile.BadZipFile) as error:
+        # RuntimeError is what zipfile says of damaged flags: encrypted, of a later version.
+        except (
+            OSError,
+            EOFError,
+            KeyError,
+            TypeError,
+            ValueError,
+            RuntimeError,
+            zipfile.BadZipFile,
+        ) as error:
             if isinstance(error, WeightsError):
                 raise
             raise WeightsError(
                 f"these {len(data)} bytes are no PINN weights ({error}): pass the .npz that `make pinn` wrote"
             ) from error
+
+
+def _digest(arrays: Mapping[str, npt.NDArray[Any]], meta: Mapping[str, Any]) -> str:
+    """Hash of all that a file holds: a loose file has no certificate that would show a change."""
+    digest = hashlib.sha256(json.dumps(meta, sort_keys=True).encode())
+    for name in sorted(arrays):
+        array = np.ascontiguousarray(arrays[name])
+        digest.update(f"{name} {array.dtype} {array.shape}".encode())
+        digest.update(array.tobytes())
+    return digest.hexdigest()
 
 
 def _check_arrays(kernels: Sequence[Array], biases: Sequence[Array]) -> None:

@@ -232,7 +232,7 @@ class Attempts:
             "warnings": list(self._warnings),
         }
 
-    def _checkpoints(self, root: Path | None) -> CheckpointFolder | None:
+    def _checkpoints(self, root: Path | None) -> CheckpointFolder[Snapshot] | None:
         """Return this training's own folder: other data or another model is another training."""
         if root is None:
             return None

@@ -8,9 +8,10 @@ import logging
 import re
 import shutil
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, Protocol, TypeVar, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +20,7 @@ from ml_assets.npz import pack, unpack
 from ml_assets.storage import atomic_write, safe_makedirs
 from ml_assets.training.errors import advice, classify
 
-__all__ = ["CheckpointFolder", "Snapshot"]
+__all__ = ["Checkpoint", "CheckpointFolder", "Snapshot"]
 
 logger = logging.getLogger(__name__)
 
@@ -78,7 +79,23 @@ class Snapshot:
             raise ValueError(f"not a checkpoint of this version: {error} is missing") from error
 
 
-class CheckpointFolder:
+class Checkpoint(Protocol):
+    """What a folder of checkpoints holds: its place in the order, and its bytes."""
+
+    @property
+    def epoch(self) -> int:
+        """How far the training has come; a later state has a larger number."""
+        ...
+
+    def to_bytes(self) -> bytes:
+        """Encode the state."""
+        ...
+
+
+T = TypeVar("T", bound=Checkpoint)
+
+
+class CheckpointFolder(Generic[T]):
     """The checkpoints of one training.
 
     A checkpoint's name holds the sha256 of its bytes, and it is written atomically: it is complete and
@@ -90,14 +107,22 @@ class CheckpointFolder:
         Where they lie. Trainings of other data or other models have other folders.
     keep : int
         How many to keep, at least 1.
+    decode : callable
+        Turns the bytes of a checkpoint back into a state, or raises ``ValueError``; default: of a `Snapshot`.
     """
 
-    def __init__(self, folder: str | Path, *, keep: int = 3) -> None:
+    @overload
+    def __init__(self: CheckpointFolder[Snapshot], folder: str | Path, *, keep: int = ...) -> None: ...
+    @overload
+    def __init__(self, folder: str | Path, *, keep: int = ..., decode: Callable[[bytes], T]) -> None: ...
+    def __init__(
+        self, folder: str | Path, *, keep: int = 3, decode: Callable[[bytes], Any] = Snapshot.from_bytes
+    ) -> None:
         if keep < 1:
             raise ValueError(f"keep is {keep}; at least one checkpoint must be kept: give 1 or more")
-        self.folder, self.keep = Path(folder), keep
+        self.folder, self.keep, self._decode = Path(folder), keep, decode
 
-    def save(self, snapshot: Snapshot) -> Path | None:
+    def save(self, snapshot: T) -> Path | None:
         """Write a checkpoint and remove those beyond `keep`.
 
         On a full disk older checkpoints make room; the newest complete one always stays.
@@ -127,7 +152,7 @@ class CheckpointFolder:
             return None
         return f"{needed + _SPARE:,} bytes needed in {place}, {free:,} free"
 
-    def latest(self, fits: Callable[[Snapshot], bool] = lambda _: True) -> Snapshot | None:
+    def latest(self, fits: Callable[[T], bool] = lambda _: True) -> T | None:
         """Return the newest checkpoint that is whole and fits, or ``None``; others are passed over.
 
         Parameters
@@ -137,7 +162,7 @@ class CheckpointFolder:
         """
         for path in reversed(self.paths()):
             try:
-                snapshot = _read(path, fits)
+                snapshot = self._read(path, fits)
             except (OSError, ValueError) as error:
                 logger.warning(
                     "checkpoint %s is damaged (%s); using the one before. Delete it, and check the disk if "
@@ -156,8 +181,17 @@ class CheckpointFolder:
     def clear(self) -> None:
         """Remove every checkpoint: the training is complete."""
         self.remove_all_but(0)
-        if self.folder.is_dir() and not any(self.folder.iterdir()):
+        with suppress(OSError):  # not empty: something else, or another process, uses it
             self.folder.rmdir()
+
+    def _read(self, path: Path, fits: Callable[[T], bool]) -> T:
+        data = path.read_bytes()
+        if hashlib.sha256(data).hexdigest() != _sha256_of(path):
+            raise ValueError("its sha256 differs from its name")
+        snapshot: T = self._decode(data)
+        if not fits(snapshot):
+            raise ValueError("it belongs to another model")
+        return snapshot
 
     def _write(self, path: Path, data: bytes) -> None:
         if short := self.shortage(len(data)):  # found before a byte is written
@@ -190,16 +224,6 @@ class CheckpointFolder:
         for path in removed:
             path.unlink(missing_ok=True)
         return len(removed)
-
-
-def _read(path: Path, fits: Callable[[Snapshot], bool]) -> Snapshot:
-    data = path.read_bytes()
-    if hashlib.sha256(data).hexdigest() != _sha256_of(path):
-        raise ValueError("its sha256 differs from its name")
-    snapshot = Snapshot.from_bytes(data)
-    if not fits(snapshot):
-        raise ValueError("it belongs to another model")
-    return snapshot
 
 
 def _sha256_of(path: Path) -> str:

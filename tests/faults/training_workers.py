@@ -95,10 +95,19 @@ def train_and_publish(folder: str, symbol: str, seed: str) -> None:
     (root / "published").write_text(f"{certificate.sha256} {time.monotonic() - started}")
 
 
+def train_options(folder: str) -> None:
+    """Train a small option network with a checkpoint after every step; at the end write down its bytes."""
+    from ml_assets.pinn import PinnRecipe, train_pinn
+
+    recipe = PinnRecipe(adam_steps=200, bfgs_iterations=200, points=128, width=6, resample_every=70)
+    weights = train_pinn(recipe, checkpoint_dir=Path(folder) / "checkpoints", checkpoint_seconds=0.0)
+    (Path(folder) / "result").write_bytes(weights.to_bytes())
+
+
 def zygote() -> None:
     """Fork a child for each line ``NAME ARGUMENTS``; print its number, then how it ended."""
-    for needed in ("ml_assets.mamba.recipe", "ml_assets.mamba.predict", "ml_assets.gates.training"):
-        import_module(needed)  # once here, not in every child
+    for needed in ("mamba.recipe", "mamba.predict", "gates.training", "pinn.training"):
+        import_module(f"ml_assets.{needed}")  # once here, not in every child
     for line in sys.stdin:
         name, *arguments = line.split()
         pid = os.fork()
@@ -118,7 +127,7 @@ def zygote() -> None:
         print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)
 
 
-WORKERS = {f.__name__: f for f in (fit_net, fit_in_little_memory, train_and_publish, zygote)}
+WORKERS = {f.__name__: f for f in (fit_net, fit_in_little_memory, train_and_publish, train_options, zygote)}
 
 if __name__ == "__main__":
     WORKERS[sys.argv[1]](*sys.argv[2:])

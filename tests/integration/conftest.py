@@ -26,7 +26,9 @@ SETTINGS = {
     "test_days": 500,
     "quarantine_accuracy": 0.95,
     "pinn_adam_steps": 300,
-    "pinn_bfgs_iterations": 3000,  # enough for the gates, in 20 s beside the symbols
+    "pinn_soft": False,
+    "latency_batch": 64,
+    "pinn_bfgs_iterations": 4000,  # enough for the gates, in 20 s beside the symbols
 }
 
 

@@ -11,12 +11,12 @@ import pytest
 from rich.console import Console
 
 from ml_assets.artifact import Artifact
-from ml_assets.pinn.latency import LatencyReport, Timing
 from ml_assets.prices import Problem
 from ml_assets.skill import WalkForwardReport, decide
 from ml_assets.storage import ArtifactStore, GateVerdict, certify
 from orchestration.fleet import RunOutcome
 from orchestration.summary import print_summary
+from tests.pinn_fixtures import latency_report
 from tests.unit.skill.makers import report
 
 PASSED = RunOutcome("symbol_pipeline", "A", True, 17, 0, None, None, 12.3, "run-a")
@@ -49,14 +49,6 @@ def publish(store: ArtifactStore, asset: str, value: Artifact, run_id: str) -> N
     store.publish(data, certificate)
 
 
-def latency() -> LatencyReport:
-    timing = Timing.of([1.5] * 10)
-    return LatencyReport(
-        "0" * 64, 300.0, timing, timing, timing, {"1000": 123456.0}, {"1000": 1.0}, {"1000": 1.0}, 88.0,
-        False, False, "a machine",
-    )  # fmt: skip
-
-
 def printed(store: ArtifactStore, **change: Any) -> str:
     given: dict[str, Any] = {
         "outcomes": {"A": PASSED, "B": STOPPED, "C": PASSED, "D": PASSED},
@@ -76,7 +68,7 @@ def row(text: str, symbol: str) -> str:
 def store(tmp_path: Path) -> ArtifactStore:
     store = ArtifactStore(tmp_path / "store")
     publish(store, "promotion", decide(REPORTS), "run-f")
-    publish(store, "latency_benchmark", latency(), "run-o")
+    publish(store, "latency_benchmark", latency_report(1.5), "run-o")
     return store
 
 
@@ -90,7 +82,7 @@ def test_each_symbol_has_its_verdict_figures_and_reason(store: ArtifactStore) ->
     assert "accuracy on sealed test days" in text
     assert "option_pipeline: gates 2/2 passed, 12 s, ok" in text
     assert "p95 1.50 ms, cached 1.500 ms" in text
-    assert "123,456/s in batch" in text
+    assert "(closed form 1.50 ms), 2,000,000/s in batch" in text
 
 
 def test_stopped_symbol_shows_why_with_every_bracket(store: ArtifactStore) -> None:

@@ -162,3 +162,33 @@ def test_domain_edges_belong_to_it() -> None:
 def test_domain_refuses_nonsense(bad: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="domain needs"):
         Domain(**bad)
+
+
+@settings(deadline=None)
+@given(weights_seeds, st.lists(inside_options(), min_size=1, max_size=5), st.sampled_from(["call", "put"]))
+def test_price_alone_is_the_price(seed: int, options: list[dict[str, float]], kind: str) -> None:
+    weights = random_weights(seed)
+    quotes = make_quotes(**{name: [o[name] for o in options] for name in options[0]}, option_type=kind)
+    with_greeks, by_network = value_quotes(weights, quotes)
+    alone, alone_by_network = value_quotes(weights, quotes, greeks=False)
+    assert list(alone) == ["price"]
+    np.testing.assert_array_equal(alone_by_network, by_network)
+    np.testing.assert_allclose(alone["price"], with_greeks["price"], rtol=1e-13, atol=1e-13)
+
+
+@pytest.mark.parametrize("greeks", [True, False])
+def test_blocks_and_chunks_change_nothing(monkeypatch: pytest.MonkeyPatch, greeks: bool) -> None:
+    """A large batch, partly outside the domain, is the sum of its options."""
+    weights, n = random_weights(6), 3000
+    rng = np.random.default_rng(0)
+    sigma = np.where(rng.random(n) < 0.1, 0.0, 0.3)  # one in ten belongs to the closed form
+    quotes = make_quotes(rng.uniform(60, 150, n), 100.0, rng.uniform(0.1, 2, n), 0.03, sigma, 0.01)
+    whole, whole_inside = value_quotes(weights, quotes, greeks=greeks)
+    assert 0.8 < whole_inside.mean() < 0.95
+    monkeypatch.setattr("ml_assets.pinn.greeks._BLOCK", 700)
+    monkeypatch.setattr("ml_assets.pinn.ansatz._CHUNK", 64)
+    monkeypatch.setattr("ml_assets.pinn.ansatz._VALUE_CHUNK", 96)
+    cut, cut_inside = value_quotes(weights, quotes, greeks=greeks)
+    np.testing.assert_array_equal(cut_inside, whole_inside)
+    for name, column in whole.items():
+        np.testing.assert_allclose(cut[name], column, rtol=1e-11, atol=1e-11)

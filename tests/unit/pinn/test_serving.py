@@ -225,3 +225,15 @@ def test_serving_imports_neither_tensorflow_nor_pandas(pinn_store: Path) -> None
         timeout=120,
     )
     assert done.stdout.strip() == "[]"
+
+
+def test_batch_without_greeks_gives_the_price_and_its_source(cache: PINNCache) -> None:
+    options = [{**AT, "S": S} for S in (80.0, 100.0, 1e6)]
+    alone = cache.batch_predict(options, greeks=False)
+    assert isinstance(alone, list)
+    for option, result in zip(options, alone, strict=True):
+        one = direct(**option)
+        assert result == {"price": pytest.approx(one["price"], rel=1e-13), "source": one["source"]}
+    model = OptionPricingPINN()
+    model.weights = random_weights(1)
+    assert model.predict(**AT, greeks=False)["price"] == pytest.approx(direct(**AT)["price"], rel=1e-13)

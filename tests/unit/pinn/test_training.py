@@ -130,3 +130,43 @@ def test_divergence_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(training, "initial_parameters", lambda *_: start)
     with pytest.raises(FloatingPointError, match="another seed"):
         training.train_pinn(replace(TINY, adam_steps=0, bfgs_iterations=3))
+
+
+def test_served_results_are_those_of_the_training_side(quick_weights: PinnWeights) -> None:
+    """Price, delta, gamma and vega by NumPy and by TensorFlow, call and put, to 1e-12."""
+    n = 2000
+    rng = np.random.default_rng(3)
+    m, s = rng.uniform(0.7, 1.4, n), rng.uniform(0.05, 1.1, n)
+    x = tf.constant(np.log(m))
+    with tf.GradientTape() as outer:
+        outer.watch(x)
+        with tf.GradientTape() as inner:
+            inner.watch(x)
+            h, z = tf.sinh(tf.abs(x) / 2.0), tf.abs(x) / s
+            product = _legs_product(quick_weights, z, tf.constant(s))
+            small = product / (tf.sqrt(h * h + product) + h)
+            scaled = tf.exp(x / 2.0)
+            put = scaled * (small + tf.maximum(-2.0 * tf.sinh(x / 2.0), 0.0))
+        slope = inner.gradient(put, x)
+    second = outer.gradient(slope, x)
+    model = OptionPricingPINN("put", r=0.0)
+    model.weights = quick_weights
+    found = model.predict(S=m, K=1.0, tau=1.0, sigma=s)
+    assert (found["source"] == "network").all()
+    call = model.predict(S=m, K=1.0, tau=1.0, sigma=s, option_type="call")
+    np.testing.assert_allclose(found["price"], put.numpy(), rtol=0, atol=1e-12)
+    np.testing.assert_allclose(call["price"], put.numpy() + m - 1.0, rtol=0, atol=1e-12)
+    np.testing.assert_allclose(found["delta"], slope.numpy() / m, rtol=0, atol=1e-12)
+    np.testing.assert_allclose(found["gamma"], (second - slope).numpy() / m**2, rtol=1e-10, atol=1e-10)
+
+
+def _legs_product(weights: PinnWeights, z, s):  # type: ignore[no-untyped-def]
+    """``G`` in plain TensorFlow, value only; its derivatives are left to the tapes."""
+    z2 = z * z
+    f = tf.stack(
+        [0.25 * tf.math.log1p(z2) - 0.5, 1.0 - 8.0 / (4.0 + z2), 2.0 * s / weights.domain.s_max - 1.0], 1
+    )
+    for i, (kernel, bias) in enumerate(_tensors(weights)):
+        f = f @ kernel + bias
+        f = tf.tanh(f) if i < weights.depth else f
+    return s * s * tf.exp(f[:, 0] - 0.5 * z2)

@@ -73,7 +73,7 @@ def test_truncated_and_foreign_archives_are_refused() -> None:
 
 def test_a_pickle_is_never_opened() -> None:
     buffer = io.BytesIO()
-    np.savez(buffer, meta=np.array([{"format": 1}], dtype=object))
+    np.savez(buffer, meta=np.array([{"format": 2}], dtype=object))
     with pytest.raises(WeightsError):
         PinnWeights.from_bytes(buffer.getvalue())
 

@@ -1,0 +1,154 @@
+"""Save the state of a network's training now and then, so that the next run goes on from it to the bit."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ml_assets.npz import pack, unpack
+from ml_assets.pinn.adam import AdamState
+from ml_assets.pinn.bfgs import BfgsState
+from ml_assets.pinn.recipe import PinnRecipe
+from ml_assets.training.checkpoints import CheckpointFolder
+from ml_assets.training.signals import StopRequest, deliver, stop_on_signal
+
+__all__ = ["Keeper", "TrainingState", "keeping"]
+
+logger = logging.getLogger(__name__)
+
+_PHASES: dict[str, type[AdamState] | type[BfgsState]] = {"adam": AdamState, "bfgs": BfgsState}
+
+
+@dataclass(frozen=True)
+class TrainingState:
+    """All that decides how a training goes on.
+
+    Parameters
+    ----------
+    epoch : int
+        Steps done in all phases.
+    optimizer : AdamState or BfgsState
+    draws : int
+        Draws of collocation points so far; the last one is in use.
+    after_adam : float
+        Loss at the end of the first phase; NaN before.
+    seconds : float
+        Time spent so far.
+    curve : tuple of (step, loss)
+    """
+
+    epoch: int
+    optimizer: AdamState | BfgsState
+    draws: int
+    after_adam: float
+    seconds: float
+    curve: tuple[tuple[float, float], ...]
+
+    def to_bytes(self) -> bytes:
+        """Encode as ``.npz``."""
+        values = {field.name: getattr(self.optimizer, field.name) for field in fields(self.optimizer)}
+        arrays = {name: value for name, value in values.items() if isinstance(value, np.ndarray)}
+        rest = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "optimizer"}
+        phase = "adam" if isinstance(self.optimizer, AdamState) else "bfgs"
+        numbers = {name: value for name, value in values.items() if name not in arrays}
+        return pack(arrays, {"phase": phase, "optimizer": numbers, "rest": rest})
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> TrainingState:
+        """Decode what :meth:`to_bytes` wrote; ``ValueError`` if the bytes are something else."""
+        arrays, header = unpack(data)
+        try:
+            values: dict[str, Any] = arrays | header["optimizer"]
+            optimizer = _PHASES[header["phase"]](**values)
+            rest = header["rest"]
+            curve = tuple((step, loss) for step, loss in rest.pop("curve"))
+            return cls(optimizer=optimizer, curve=curve, **rest)
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ValueError(f"not the state of a PINN training of this version: {error}") from error
+
+
+class _Stopped(Exception):  # noqa: N818  (not an error: a signal asked for it)
+    pass
+
+
+class Keeper:
+    """Says when a state is to be saved, because the time has come or a signal asks to stop, and saves it.
+
+    Parameters
+    ----------
+    folder : CheckpointFolder, optional
+        Without one nothing is kept.
+    every : float
+        Seconds between two checkpoints.
+    request : StopRequest
+    """
+
+    def __init__(
+        self, folder: CheckpointFolder[TrainingState] | None, every: float, request: StopRequest
+    ) -> None:
+        self._folder, self._every, self._request = folder, every, request
+        self._saved = time.monotonic()
+
+    def latest(self, size: int) -> TrainingState | None:
+        """Return the newest whole state of a network of so many parameters, or ``None``."""
+        if self._folder is None:
+            return None
+        found = self._folder.latest(lambda state: state.optimizer.x.shape == (size,))
+        if found is not None:
+            logger.info("resuming the option network's training after step %d", found.epoch)
+        return found
+
+    @property
+    def due(self) -> bool:
+        """Whether a state should be saved now."""
+        if self._folder is None:
+            return False
+        return bool(self._request.signum) or time.monotonic() - self._saved >= self._every
+
+    def save(self, state: TrainingState) -> None:
+        """Save the state; leave the training if a signal has come."""
+        if self._folder is not None:
+            self._folder.save(state)
+            self._saved = time.monotonic()
+        if self._request.signum:
+            raise _Stopped
+
+    def clear(self) -> None:
+        """Remove what was kept: the training is complete."""
+        if self._folder is not None:
+            self._folder.clear()
+
+
+@contextmanager
+def keeping(root: str | Path | None, recipe: PinnRecipe, every: float) -> Iterator[Keeper]:
+    """Keep the states of one training under ``root``; without a root, keep none and leave signals alone.
+
+    Ctrl-C and SIGTERM end the block after the step at hand, its state saved. Trainings by other recipes have
+    other folders, so none resumes from another's state.
+    """
+    if root is None:
+        yield Keeper(None, every, StopRequest())
+        return
+    if every < 0:
+        raise ValueError(f"checkpoint_seconds is {every}: give 0 (after every step) or more")
+    identity = hashlib.sha256(json.dumps(asdict(recipe), sort_keys=True).encode()).hexdigest()[:16]
+    folder = CheckpointFolder(Path(root) / identity, decode=TrainingState.from_bytes)
+    stopped = False
+    with stop_on_signal() as request:
+        try:
+            yield Keeper(folder, every, request)
+        except _Stopped:
+            stopped = True
+            logger.warning("%s: state saved in %s; run again to resume", request.name, folder.folder)
+    deliver(request)
+    if stopped:  # the program's own handler has returned
+        raise InterruptedError(f"the training was stopped by {request.name}; run it again to resume")
