@@ -88,7 +88,7 @@ def fit_forwards(quotes: pd.DataFrame, rules: ParityRules | None = None) -> tupl
         pairs used, currency), ``half_spread`` (their median), ``pairs``, ``outliers``, ``own_rate`` (whether
         the discount is the expiry's own).
     refused : pandas.DataFrame
-        :data:`EXPIRY_KEY` and the ``reason``.
+        :data:`EXPIRY_KEY`, the ``reason``, and the ``value`` that was out of range (NaN if none was).
 
     Notes
     -----
@@ -111,7 +111,8 @@ def fit_forwards(quotes: pd.DataFrame, rules: ParityRules | None = None) -> tupl
     good = table["reason"] == ""
     forwards = table.loc[good, [*EXPIRY_KEY, "tau", *_FIGURES]].reset_index(drop=True)
     types = {"pairs": "int64", "outliers": "int64", "own_rate": "bool"}
-    return forwards.astype(types), table.loc[~good, [*EXPIRY_KEY, "reason"]].reset_index(drop=True)
+    refused = table.loc[~good, [*EXPIRY_KEY, "reason", "forward"]].rename(columns={"forward": "value"})
+    return forwards.astype(types), refused.reset_index(drop=True)
 
 
 _FIGURES = ("forward", "discount", "residual", "half_spread", "pairs", "outliers", "own_rate")
@@ -212,16 +213,16 @@ def _fit(
         return _refusal("too few pairs, and no rate to borrow")
     low, high = np.exp(-rules.rate_high * tau) - rules.slack, np.exp(-rules.rate_low * tau) + rules.slack
     if not low < discount < high:
-        return _refusal("discount factor out of range")
+        return _refusal("discount factor out of range", discount)
     weight = 1.0 / line.half**2
     forward = float(np.average(line.strike + line.difference / discount, weights=weight))
     spot = float(pairs["spot"].median())
     if forward <= 0 or (np.isfinite(spot) and abs(np.log(forward / spot)) > rules.far_from_spot):
-        return _refusal("forward far from the spot")
+        return _refusal("forward far from the spot", forward)
     residual = line.difference - discount * (forward - line.strike)
     rms = float(np.sqrt(np.mean(residual**2)))
     return forward, discount, rms, float(np.median(line.half)), line.strike.size, line.outliers, own, ""
 
 
-def _refusal(reason: str) -> tuple[Any, ...]:
-    return (*(np.nan,) * 4, 0, 0, False, reason)
+def _refusal(reason: str, value: float = np.nan) -> tuple[Any, ...]:
+    return (value, *(np.nan,) * 3, 0, 0, False, reason)
