@@ -8,13 +8,15 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from ml_assets.chains.walk_forward import OptionWalkForward
 from ml_assets.pinn import LatencyReport
 from ml_assets.prices import Problem
+from ml_assets.reports.option_walk_forward import walk_table
 from ml_assets.skill import Promotion
 from ml_assets.storage import ArtifactStore, NotCertified
 from orchestration.fleet import RunOutcome
 
-__all__ = ["print_summary"]
+__all__ = ["print_quotes", "print_summary"]
 
 
 def print_summary(
@@ -49,15 +51,25 @@ def print_summary(
         table.add_row(*map(Text, cells))  # as it stands: a bracket in a reason is no markup
     console.print(table)
     for outcome in others:
-        state = "ok" if outcome.success else f"FAILED: {outcome.reason}"
-        console.print(
-            f"{outcome.job}: gates {_gates(outcome)}, {outcome.seconds:.0f} s, {state}", markup=False
-        )
+        _print_outcome(console, outcome)
     _print_latency(console, _made_now(store, "latency_benchmark", others))
     _print_quarantine(console, [*outcomes.values(), *others])
     _print_problems(console, problems)
     console.print(f"\nArtifacts, certificates, quarantine: {store.root}", markup=False)
     console.print("Runs, checks, metadata in the UI:    make ui", markup=False)
+
+
+def print_quotes(console: Console, store: ArtifactStore, outcome: RunOutcome) -> None:
+    """Print what the walk forward over option quotes came to."""
+    data = _made_now(store, "option_walk_forward", [outcome])
+    if data is not None:
+        walk = OptionWalkForward.from_bytes(data)
+        kind = "SIMULATED quotes" if walk.simulated else "quotes"
+        console.print(f"{len(walk.forecasts):,} {kind} of {walk.days} days, {walk.source}\n", markup=False)
+        console.print(walk_table(walk), markup=False)
+        console.print(f"\nReport: {store.root}/reports/options/{walk.name}.md", markup=False, soft_wrap=True)
+    _print_outcome(console, outcome)
+    _print_quarantine(console, [outcome])
 
 
 def _made_now(store: ArtifactStore, asset: str, runs: Sequence[RunOutcome]) -> bytes | None:
@@ -67,6 +79,11 @@ def _made_now(store: ArtifactStore, asset: str, runs: Sequence[RunOutcome]) -> b
     except NotCertified:
         return None
     return data if certificate.run_id in {run.run_id for run in runs} else None
+
+
+def _print_outcome(console: Console, outcome: RunOutcome) -> None:
+    state = "ok" if outcome.success else f"FAILED: {outcome.reason}"
+    console.print(f"{outcome.job}: gates {_gates(outcome)}, {outcome.seconds:.0f} s, {state}", markup=False)
 
 
 def _gates(outcome: RunOutcome) -> str:

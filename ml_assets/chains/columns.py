@@ -27,7 +27,7 @@ _NAMES: Mapping[str, str] = {
     ),
     "expiry": (
         "expiration|expiration date|expirationdate|expiry|expiry date|expire date|expirydate|exdate|exp date|"
-        "expirdate|expires|maturity|maturity date|exp"
+        "expir date|expirdate|expires|maturity|maturity date|exp"
     ),
     "strike": "strike|strike price|strikeprice|exercise price|strk|k",
     "right": (
@@ -96,9 +96,9 @@ def find_columns(grid: Grid, hint: LayoutHint) -> ChainColumns:
     at: dict[str, int] = {}
     for role, name in hint.columns:
         at[role] = _hinted(grid, role, name)
-    for role, names in _NAMES.items():
+    for role in _NAMES:
         if role not in at:
-            found = _by_name(grid, role, names.split("|"), set(at.values()))
+            found = _by_name(grid, role, set(at.values()))
             if found is not None:
                 at[role] = found
     wide = {} if "right" in at else _side_by_side(grid)
@@ -106,6 +106,11 @@ def find_columns(grid: Grid, hint: LayoutHint) -> ChainColumns:
         at.pop(side, None)
     stands_in = {"expiry", "strike", "right"} if "contract" in at else set()
     needless = {"date"} | stands_in | ({"bid", "ask", "right"} if wide else set())
+    for role in _REQUIRED:
+        if role not in at and role not in needless:
+            # A column of the right name with values that are not: reading it says which cell is wrong.
+            named = _candidates(grid, role, set(at.values()))
+            at |= {role: named[0]} if named else {}
     missing = [role for role in _REQUIRED if role not in at and role not in needless]
     if missing:
         names = ", ".join(name.field for name in grid.names if name.field) or "none"
@@ -128,18 +133,17 @@ def _hinted(grid: Grid, role: str, name: object) -> int:
     raise PriceFileError(f"the hint's column {name!r} is not in the file", "Correct the hint's columns.")
 
 
-def _by_name(grid: Grid, role: str, names: list[str], taken: set[int]) -> int | None:
+def _by_name(grid: Grid, role: str, taken: set[int]) -> int | None:
     """Return the column with the best name whose values are of the role's kind."""
-    ranks = {plain(name): rank for rank, name in reversed(list(enumerate(names)))}
-    known = [
-        (ranks[plain(column.field)], at)
-        for at, column in enumerate(grid.names)
-        if at not in taken and plain(column.field) in ranks
-    ]
-    for _, at in sorted(known):
-        if _VALUES[role](grid.cells[at].iloc[:_SAMPLE]):
-            return at
-    return None
+    named = _candidates(grid, role, taken)
+    return next((at for at in named if _VALUES[role](grid.cells[at].iloc[:_SAMPLE])), None)
+
+
+def _candidates(grid: Grid, role: str, taken: set[int]) -> list[int]:
+    """Columns with one of the role's names, the best name first."""
+    names = [plain(name) for name in _NAMES[role].split("|")]
+    known = [(plain(column.field), at) for at, column in enumerate(grid.names) if at not in taken]
+    return [at for _, at in sorted((names.index(name), at) for name, at in known if name in names)]
 
 
 def _side_by_side(grid: Grid) -> dict[tuple[str, str], int]:

@@ -260,7 +260,7 @@ def _file_date(file: str) -> np.datetime64:
 
 def _last_business_day(expiry: Days) -> Days:
     """Move an expiry on a week end, as listed until 2015, to the Friday on which trading ends."""
-    moved = np.busday_offset(expiry.astype("datetime64[D]"), 0, roll="backward")
+    moved = np.busday_offset(expiry.astype("datetime64[D]") + 1, -1, roll="forward")
     days: Days = moved.astype("datetime64[ns]")
     return days
 

@@ -121,21 +121,21 @@ def _page(walk: OptionWalkForward, pricer: NetworkPricer) -> str:
     first, last = walk.forecasts["date"].min().date(), walk.forecasts["date"].max().date()
     parts = [
         f"# {_label(walk)}Walk forward over option quotes",
-        f"{len(walk.forecasts):,} prices of {walk.days} days, {first} to {last}, from {walk.source}. Each is the "
-        f"price at day t's volatility with day t + 1's forward and discount factor, held against day t + 1's mid "
-        f"and spread.",
+        f"{len(walk.forecasts):,} prices of {walk.days} days, {first} to {last}, from {walk.source}. Each is "
+        f"the price at day t's volatility with day t + 1's forward and discount factor, held against day "
+        f"t + 1's mid and spread.",
         _SIMULATED if walk.simulated else "",
         walk_table(walk),
         _gain(walk),
         f"{pricer.network_share:.2%} of the prices come from the certified network, the others, outside its "
-        f"domain, from the closed form. Its largest distance from the closed form here is "
-        f"${pricer.largest_error:.1e}: **this table measures the forecast of volatility, not the network.** Any "
-        f"exact pricer gives the same figures.",
+        f"domain, from the closed form. The largest distance from the closed form here is "
+        f"${pricer.largest_error:.1e}: **this table measures the forecast of volatility, not the network.** "
+        f"Any exact pricer gives the same figures.",
         f"![error by day]({walk.name}_by_day.png)",
         f"![error by kind of option]({walk.name}_by_kind.png)",
         *(_bucket_table(walk, group) for group in _GROUPS),
-        f"Versions: quotes {walk.versions.quotes[:12]}, network {walk.versions.network[:12]}. What the models and "
-        f"the figures are: docs/OPTION_QUOTES.md.",
+        f"Versions: quotes {walk.versions.quotes[:12]}, network {walk.versions.network[:12]}. What the "
+        f"models and the figures are: docs/OPTION_QUOTES.md.",
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
