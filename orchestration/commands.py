@@ -96,10 +96,11 @@ def run_all(settings: Settings, *, every_symbol: bool) -> int:
                 base, outcomes = fleet.train(data)
                 progress.update(fleet.task, description="waiting for the option network (a second process)")
                 options_failed = wait_for_options() != 0
-        with console.status("measuring latency, judging the fleet"):
+        with console.status("measuring latency, walking over option quotes, judging the fleet"):
             others = [
                 base,
                 run_job(defs, instance, "option_pipeline", assets=["latency_benchmark"]),
+                run_job(defs, instance, "quotes_pipeline"),
                 run_job(defs, instance, "fleet_verdict"),
             ]
     print_summary(console, open_store(settings), outcomes, others, source.problems())

@@ -53,6 +53,7 @@ def print_summary(
     for outcome in others:
         _print_outcome(console, outcome)
     _print_latency(console, _made_now(store, "latency_benchmark", others))
+    _print_walk(console, store, _walk_made_now(store, others))
     _print_quarantine(console, [*outcomes.values(), *others])
     _print_problems(console, problems)
     console.print(f"\nArtifacts, certificates, quarantine: {store.root}", markup=False)
@@ -60,16 +61,32 @@ def print_summary(
 
 
 def print_quotes(console: Console, store: ArtifactStore, outcome: RunOutcome) -> None:
-    """Print what the walk forward over option quotes came to."""
-    data = _made_now(store, "option_walk_forward", [outcome])
-    if data is not None:
-        walk = OptionWalkForward.from_bytes(data)
-        kind = "SIMULATED quotes" if walk.simulated else "quotes"
-        console.print(f"{len(walk.forecasts):,} {kind} of {walk.days} days, {walk.source}\n", markup=False)
-        console.print(walk_table(walk), markup=False)
-        console.print(f"\nReport: {store.root}/reports/options/{walk.name}.md", markup=False, soft_wrap=True)
+    """Print what the walk forward over option quotes came to, with the table of its models."""
+    walk = _walk_made_now(store, [outcome])
+    if walk is not None:
+        console.print(walk_table(walk) + "\n", markup=False)
     _print_outcome(console, outcome)
+    _print_walk(console, store, walk)
     _print_quarantine(console, [outcome])
+
+
+def _walk_made_now(store: ArtifactStore, runs: Sequence[RunOutcome]) -> OptionWalkForward | None:
+    data = _made_now(store, "option_walk_forward", runs)
+    return None if data is None else OptionWalkForward.from_bytes(data)
+
+
+def _print_walk(console: Console, store: ArtifactStore, walk: OptionWalkForward | None) -> None:
+    if walk is None:
+        return
+    kind = "SIMULATED prices" if walk.simulated else f"prices from {walk.source}"
+    errors = walk.errors()
+    console.print(
+        f"option walk forward: {len(walk.forecasts):,} {kind} on {walk.days} days, mean error "
+        f"${errors['smile']:.2f} (sticky strike ${errors['sticky_strike']:.2f}); "
+        f"{store.root}/reports/options/{walk.name}.md",
+        markup=False,
+        soft_wrap=True,
+    )
 
 
 def _made_now(store: ArtifactStore, asset: str, runs: Sequence[RunOutcome]) -> bytes | None:

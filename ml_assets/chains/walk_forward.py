@@ -61,6 +61,11 @@ class OptionWalkForward:
         """Name of the report: it says when the quotes are simulated."""
         return "SIMULATED_option_walk_forward" if self.simulated else "option_walk_forward"
 
+    def errors(self) -> dict[str, float]:
+        """Mean absolute error of each model over all options, in currency."""
+        rows = self.figures[self.figures["group"] == "all"]
+        return {str(model): float(mae) for model, mae in zip(rows["model"], rows["mae"], strict=True)}
+
     def gain(self, model: str = "smile", against: str = "sticky_strike") -> tuple[float, float, int]:
         """By how much a model's daily MAE is lower: mean, its standard error over days, and days won.
 

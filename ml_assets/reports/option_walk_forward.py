@@ -44,9 +44,8 @@ def _figures(walk: OptionWalkForward, group: str) -> Figures:
     found: dict[str, dict[str, dict[str, float]]] = {}
     rows = walk.figures[walk.figures["group"] == group]
     for row in rows.drop(columns="group").to_dict("records"):
-        found.setdefault(str(row.pop("bucket")), {})[str(row.pop("model"))] = {
-            str(name): float(value) for name, value in row.items()
-        }
+        bucket, model = str(row.pop("bucket")), str(row.pop("model"))
+        found.setdefault(bucket, {})[model] = {str(name): float(value) for name, value in row.items()}
     return found
 
 
@@ -87,7 +86,8 @@ def bucket_picture(walk: OptionWalkForward) -> bytes:
         for axes, group in zip(both, _GROUPS, strict=True):
             _draw_bars(axes, walk, group)
         both[0].set_ylabel("mean absolute error, $")
-        both[0].legend(frameon=False)
+        handles = both[0].get_legend_handles_labels()
+        picture.figure.legend(*handles, loc="outside lower center", ncols=len(_COLORS), frameon=False)
         picture.figure.suptitle(f"{_label(walk)}error by kind of option")
     return picture.png
 

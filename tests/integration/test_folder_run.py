@@ -55,6 +55,25 @@ def test_option_network_was_trained_beside_and_measured(folder_run: FolderRun) -
     assert "option quotes with Greeks: p95" in folder_run.output
 
 
+def test_simulated_quotes_say_so_everywhere(folder_run: FolderRun) -> None:
+    """No folder of quotes was set: title, file names, metadata and the closing lines name the simulation."""
+    project = folder_run.project
+    walk = project.current("option_walk_forward")
+    versions = {name: project.current(name).sha256 for name in ("option_quotes", "pinn_weights")}
+    assert walk.inputs == versions
+    pages = project.root / "var" / "store" / "reports" / "options"
+    assert sorted(path.name for path in pages.iterdir()) == [
+        f"SIMULATED_option_walk_forward{end}" for end in (".md", "_by_day.png", "_by_kind.png")
+    ]
+    page = (pages / "SIMULATED_option_walk_forward.md").read_text()
+    assert page.startswith("# SIMULATED: ")
+    assert "measures the forecast of volatility, not the network" in page
+    assert versions["pinn_weights"][:12] in page
+    for asset in ("option_quotes", "option_walk_forward"):
+        assert project.materializations(asset)[0].metadata["quotes_are"].value == "SIMULATED"
+    assert "SIMULATED prices on 39 days" in " ".join(folder_run.output.split())
+
+
 @pytest.mark.parametrize(
     ("settings", "said"),
     [

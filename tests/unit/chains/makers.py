@@ -27,7 +27,7 @@ def black(forward, strike, tau, discount, sigma, call) -> np.ndarray:
 
 
 @functools.lru_cache(maxsize=4)
-def market_chains(days: int = 33, seed: int = 0) -> OptionChains:
+def market_chains(days: int = 6, seed: int = 0) -> OptionChains:
     """A simulated market; cached, so do not change it in place."""
     return simulate_chains(SimulatedMarket(days=days, seed=seed))
 
