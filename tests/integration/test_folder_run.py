@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from orchestration.commands import run_quotes
 from orchestration.definitions import SYMBOL_ASSETS
 from orchestration.gating import collect_gates
 from tests.integration.conftest import FolderRun, command
@@ -72,6 +73,18 @@ def test_simulated_quotes_say_so_everywhere(folder_run: FolderRun) -> None:
     for asset in ("option_quotes", "option_walk_forward"):
         assert project.materializations(asset)[0].metadata["quotes_are"].value == "SIMULATED"
     assert "SIMULATED prices on 39 days" in " ".join(folder_run.output.split())
+
+
+def test_quotes_alone_and_a_folder_that_is_missing(
+    folder_run: FolderRun, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = folder_run.project.settings
+    assert run_quotes(settings) == 0
+    assert "| smile model |" in capsys.readouterr().out
+    missing = settings.model_copy(update={"options": "no/such/folder"})
+    assert run_quotes(missing) == 1
+    text = " ".join(capsys.readouterr().out.split())
+    assert "no/such/folder does not exist; create it or correct ML_ASSETS_OPTIONS" in text
 
 
 @pytest.mark.parametrize(
