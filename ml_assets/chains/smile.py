@@ -9,7 +9,8 @@ clock
     sessions, 0 a calendar clock.
 carry
     Forward variances are expected to stay: an expiry's total variance loses what the nearest expiry says the
-    elapsed sessions cost, not its own average (Dupire 1996; Bergomi, *Stochastic Volatility Modeling*, 2016). Coefficient 1 is that theory, 0 a pro rata loss.
+    elapsed sessions cost, not its own average (Dupire 1996; Bergomi, *Stochastic
+    Volatility Modeling*, 2016). Coefficient 1 is that theory, 0 a pro rata loss.
 skew
     When the forward moves by ``r`` (log), at a fixed strike the volatility moves by ``b * slope * r``, with
     ``slope`` that of the expiry's smile in ln K. 0 is sticky strike, -1 sticky moneyness; ``1 + b`` is the

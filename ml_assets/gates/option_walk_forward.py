@@ -19,6 +19,7 @@ from ml_assets.chains.parity import EXPIRY_KEY
 from ml_assets.chains.smile import COEFFICIENTS
 from ml_assets.chains.walk_forward import OptionWalkForward, Versions
 from ml_assets.gates._verdict import Tally, Violation, require, verdict
+from ml_assets.gates.options import PinnThresholds
 from ml_assets.gates.result import GateResult
 from ml_assets.pinn import black_scholes
 
@@ -159,7 +160,8 @@ def _expected(chains: OptionChains, rules: WalkRules) -> pd.DataFrame:
 def figures_recomputed(walk: OptionWalkForward, chains: OptionChains) -> GateResult:
     """Compute every figure again from the stored volatilities and the quotes, priced by the closed form.
 
-    So the report is right and the network priced what the closed form prices.
+    So the report is right, and the network's prices are the closed form's within the limit that its own gate
+    sets.
     """
 
     def inspect(tally: Tally) -> str:
@@ -178,28 +180,33 @@ def figures_recomputed(walk: OptionWalkForward, chains: OptionChains) -> GateRes
             mask = masks.get((str(figure["group"]), str(figure["bucket"])))
             if mask is None:
                 raise Violation(f"{where} has no options")
-            _same_figures(figure, _recomputed(outcomes[str(figure["model"])][mask]), where, tally)
+            _within(figure, _recomputed(outcomes[str(figure["model"])][mask]), where, tally)
         return f"{tally.checked:,} figures equal those from the quotes and the closed form"
 
     return verdict("figures_recomputed", inspect)
 
 
-def _same_figures(reported: dict[Hashable, Any], again: dict[str, float], where: str, tally: Tally) -> None:
-    for name, value in again.items():
+def _within(
+    reported: dict[Hashable, Any], again: dict[str, tuple[float, float]], where: str, tally: Tally
+) -> None:
+    """Require each reported figure within what was recomputed, rounding apart."""
+    for name, (low, high) in again.items():
         tally.checked += 1
-        # A price on the very edge of the spread may fall on either side of it.
-        tolerance = 2.0 / again["options"] if name == "inside" else 1e-6 * max(1.0, abs(value))
-        same = abs(reported[name] - value) <= tolerance or (np.isnan(value) and np.isnan(reported[name]))
-        require(same, f"{where}: {name} {reported[name]!r} reported, {value!r} recomputed")
+        slack = 1e-9 * max(1.0, abs(low))
+        same = low - slack <= reported[name] <= high + slack or (np.isnan(low) and np.isnan(reported[name]))
+        require(same, f"{where}: {name} {reported[name]!r} reported, {0.5 * (low + high)!r} recomputed")
 
 
 def _outcome(rows: pd.DataFrame, model: str) -> pd.DataFrame:
-    """Price, mid, bid and ask of each forecast, and how far its volatility lies from the quoted one."""
+    """Price, mid, bid and ask of each forecast, how far its volatility lies from the quoted one, and by how
+    much the network's price may differ from the closed form's.
+    """
     values = rows[model].to_numpy()
     price = values if model == LAST_PRICE else _closed_form(rows, values)
     sigma = _inverted(rows, values) if model == LAST_PRICE else values
     points = 100.0 * np.abs(sigma - rows["quoted"].to_numpy())
-    return rows[["mid", "bid", "ask"]].assign(price=price, points=points)
+    off = 0.0 if model == LAST_PRICE else PinnThresholds().price * rows["strike"]
+    return rows[["mid", "bid", "ask"]].assign(price=price, points=points, off=off)
 
 
 def _closed_form(rows: pd.DataFrame, sigma: Floats) -> Floats:
@@ -243,17 +250,31 @@ def _intervals(edges: tuple[float, ...]) -> list[tuple[float, float]]:
     return list(pairwise(edges))
 
 
-def _recomputed(rows: pd.DataFrame) -> dict[str, float]:
-    mid, price, points = (rows[name].to_numpy() for name in ("mid", "price", "points"))
+def _recomputed(rows: pd.DataFrame) -> dict[str, tuple[float, float]]:
+    """Least and greatest value of each figure if every price may be off by what the price gate allows.
+
+    A mean and a root mean square move by no more than the prices do (the triangle inequality), and a price
+    that close to bid or ask may lie on either side of it.
+    """
+    mid, price, points, bid, ask, off = (
+        rows[name].to_numpy() for name in ("mid", "price", "points", "bid", "ask", "off")
+    )
+    n, worst = len(rows), float(off.max())
     error, known = price - mid, points[np.isfinite(points)]
-    total = float(((mid - mid.mean()) ** 2).sum())
+    norm, total = float(np.linalg.norm(error)), float(((mid - mid.mean()) ** 2).sum())
+    mae, rmse = float(np.abs(error).sum() / n), norm / np.sqrt(n)
+    moved = (2.0 * norm * worst * np.sqrt(n) + n * worst**2) / total if total > 0 else np.nan
+    r2 = 1.0 - norm**2 / total if total > 0 else np.nan
+    vol_points = float(known.sum() / known.size) if known.size else np.nan
+    surely = ((bid + off <= price) & (price <= ask - off)).mean()
+    perhaps = ((bid - off <= price) & (price <= ask + off)).mean()
     return {
-        "options": float(len(rows)),
-        "mae": float(np.abs(error).sum() / len(rows)),
-        "rmse": float(np.linalg.norm(error) / np.sqrt(len(rows))),
-        "vol_points": float(known.sum() / known.size) if known.size else np.nan,
-        "r2": 1.0 - float(error @ error) / total if total > 0 else np.nan,
-        "inside": float(((rows["bid"] <= price) & (price <= rows["ask"])).mean()),
+        "options": (float(n), float(n)),
+        "mae": (mae - worst, mae + worst),
+        "rmse": (rmse - worst, rmse + worst),
+        "vol_points": (vol_points, vol_points),
+        "r2": (r2 - moved, r2 + moved),
+        "inside": (float(surely), float(perhaps)),
     }
 
 
