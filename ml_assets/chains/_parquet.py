@@ -67,7 +67,7 @@ def _typed(name: str, values: Any) -> Any:
         return np.asarray(values, dtype="datetime64[ns]")
     if len(values) and isinstance(values[0], str):
         return pd.Series(values, dtype="str")
-    if any(value is None for value in values) if isinstance(values, list) else False:
+    if isinstance(values, list) and None in values:
         return np.array(values, dtype=np.float64)
     return values
 

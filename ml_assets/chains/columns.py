@@ -104,24 +104,28 @@ def find_columns(grid: Grid, hint: LayoutHint) -> ChainColumns:
     wide = {} if "right" in at else _side_by_side(grid)
     for _, side in wide:
         at.pop(side, None)
-    stands_in = {"expiry", "strike", "right"} if "contract" in at else set()
-    needless = {"date"} | stands_in | ({"bid", "ask", "right"} if wide else set())
-    for role in _REQUIRED:
-        if role not in at and role not in needless:
-            # A column of the right name with values that are not: reading it says which cell is wrong.
-            named = _candidates(grid, role, set(at.values()))
-            at |= {role: named[0]} if named else {}
-    missing = [role for role in _REQUIRED if role not in at and role not in needless]
+    return ChainColumns(at | _still_needed(grid, at, wide=bool(wide)), wide)
+
+
+def _still_needed(grid: Grid, at: Mapping[str, int], *, wide: bool) -> dict[str, int]:
+    """Find by name alone the columns that nothing else stands in for.
+
+    Their values are not of the kind that the name promises: reading them says which cell is wrong.
+    """
+    needless = {"date"} | ({"bid", "ask", "right"} if wide else set())
+    needless |= {"expiry", "strike", "right"} if "contract" in at else set()
+    needed = [role for role in _REQUIRED if role not in at and role not in needless]
+    named = {role: _candidates(grid, role, set(at.values())) for role in needed}
+    missing = [role for role in needed if not named[role]]
     if missing:
-        names = ", ".join(name.field for name in grid.names if name.field) or "none"
         example = f"LayoutHint(columns={{{missing[0]!r}: '...'}})"
         raise PriceFileError(
             f"no column holds the {' or the '.join(missing)} of the options",
             f"Name it as one of {', '.join(_NAMES[missing[0]].split('|')[:4])}, or give {example} for "
             f"the file in layout_hints.json, or remove the file from the folder.",
-            found=names,
+            found=", ".join(name.field for name in grid.names if name.field) or "none",
         )
-    return ChainColumns(at, wide)
+    return {role: places[0] for role, places in named.items()}
 
 
 def _hinted(grid: Grid, role: str, name: object) -> int:

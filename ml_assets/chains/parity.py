@@ -141,7 +141,8 @@ def _own_line(pairs: pd.DataFrame | None, rules: ParityRules) -> _Line:
     if pairs is None:
         return _Line(np.empty(0), np.empty(0), np.empty(0))
     strike, y, half = (pairs[name].to_numpy() for name in ("strike", "difference", "half"))
-    center = strike[np.argmin(np.abs(y))]  # where call and put cost the same
+    # Where calls begin to cost less than puts, by counting: no single quote can move it far.
+    center = np.sort(strike)[min(int(np.sum(y > 0.0)), strike.size - 1)]
     for width in (rules.near, rules.wide):
         inside = np.abs(strike / center - 1.0) < width
         if inside.sum() >= rules.minimum_pairs:

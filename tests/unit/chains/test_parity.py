@@ -48,6 +48,15 @@ def test_plain_least_squares_would_have_been_moved() -> None:
     assert abs(level / -slope - 3010.0) > 2.0
 
 
+def test_a_dead_quote_far_away_is_not_taken_for_the_money() -> None:
+    """A strike at which call and put seem to cost the same, thirty per cent below the forward."""
+    quotes = parity_quotes(strikes=np.arange(2000.0, 3600.0, 25.0))
+    dead = quotes["strike"] == 2100.0
+    quotes.loc[dead, ["bid", "ask"]] = 0.05, 0.10
+    forwards, _ = fit_forwards(quotes)
+    assert forwards["forward"].iloc[0] == pytest.approx(3010.0, abs=1e-6)
+
+
 def test_the_simulated_market_s_forwards_are_found() -> None:
     chains = market_chains()
     spot = chains.quotes.groupby("date")["spot"].first()
