@@ -17,6 +17,8 @@ _KINDS = {
     "mamba_weights": "ml_assets.mamba:MambaWeights",
     "pinn_weights": "ml_assets.pinn:PinnWeights",
     "latency": "ml_assets.pinn:LatencyReport",
+    "option_chains": "ml_assets.chains:OptionChains",
+    "option_walk_forward": "ml_assets.chains.walk_forward:OptionWalkForward",
     "walk_forward_report": "ml_assets.skill:WalkForwardReport",
     "promotion": "ml_assets.skill:Promotion",
     "release": "ml_assets.release:Release",

@@ -1,4 +1,4 @@
-"""What ``gated-mamba run`` and ``gated-mamba options`` do."""
+"""What ``gated-mamba run``, ``gated-mamba options`` and ``gated-mamba quotes`` do."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ from orchestration.fleet import RunOutcome, register_symbols, run_job, training_
 from orchestration.instance import open_instance
 from orchestration.resources import open_store
 from orchestration.settings import Settings
-from orchestration.summary import print_summary
+from orchestration.summary import print_quotes, print_summary
 from orchestration.workers import prepare_data
 
-__all__ = ["run_all", "train_options"]
+__all__ = ["run_all", "run_quotes", "train_options"]
 
 
 def train_options(settings: Settings) -> int:
@@ -37,6 +37,23 @@ def train_options(settings: Settings) -> int:
         outcome = run_job(build_defs(settings=settings), instance, "option_pipeline", assets=["pinn_weights"])
     if not outcome.success:
         logging.getLogger(__name__).error("option network: %s", outcome.reason)
+    return 0 if outcome.success else 1
+
+
+def run_quotes(settings: Settings) -> int:
+    """Load the option quotes and walk forward over them; 0 if both passed.
+
+    Trains the option network first if the store has none.
+    """
+    console = Console(width=None if Console().is_terminal else 160)
+    defs, store = build_defs(settings=settings), open_store(settings)
+    with open_instance(settings) as instance:
+        if store.current("pinn_weights") is None:
+            console.print("no certified option network yet: training it first", markup=False)
+            run_job(defs, instance, "option_pipeline", assets=["pinn_weights"])
+        with console.status(f"option quotes from options={settings.options!r}"):
+            outcome = run_job(defs, instance, "quotes_pipeline")
+    print_quotes(console, store, outcome)
     return 0 if outcome.success else 1
 
 
@@ -79,10 +96,11 @@ def run_all(settings: Settings, *, every_symbol: bool) -> int:
                 base, outcomes = fleet.train(data)
                 progress.update(fleet.task, description="waiting for the option network (a second process)")
                 options_failed = wait_for_options() != 0
-        with console.status("measuring latency, judging the fleet"):
+        with console.status("measuring latency, walking over option quotes, judging the fleet"):
             others = [
                 base,
                 run_job(defs, instance, "option_pipeline", assets=["latency_benchmark"]),
+                run_job(defs, instance, "quotes_pipeline"),
                 run_job(defs, instance, "fleet_verdict"),
             ]
     print_summary(console, open_store(settings), outcomes, others, source.problems())

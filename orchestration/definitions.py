@@ -12,6 +12,7 @@ from ml_assets.storage import ArtifactStore
 from orchestration.assets.base import mamba_base_weights
 from orchestration.assets.options import latency_benchmark, pinn_weights
 from orchestration.assets.prices import raw_prices
+from orchestration.assets.quotes import option_quotes, option_walk_forward
 from orchestration.assets.release import promotion, release
 from orchestration.assets.training import (
     augmented_training_set,
@@ -31,6 +32,7 @@ __all__ = [
     "FLEET_ASSETS",
     "MODEL_ASSETS",
     "OPTION_ASSETS",
+    "QUOTE_ASSETS",
     "SYMBOL_ASSETS",
     "build_defs",
     "defs",
@@ -41,6 +43,7 @@ _MODEL = [mamba_weights, walk_forward_report]
 SYMBOL_ASSETS = [*_DATA, *_MODEL]
 BASE_ASSETS = [mamba_base_weights]
 OPTION_ASSETS = [pinn_weights, latency_benchmark]
+QUOTE_ASSETS = [option_quotes, option_walk_forward]
 FLEET_ASSETS = [promotion, release]
 # The two halves of a symbol's way, between which the base model is trained.
 DATA_ASSETS = [asset.key.to_user_string() for asset in _DATA]
@@ -60,7 +63,7 @@ def build_defs(
         Settings instead of those of environment and file.
     """
     settings = settings or Settings()
-    assets = [*SYMBOL_ASSETS, *BASE_ASSETS, *OPTION_ASSETS, *FLEET_ASSETS]
+    assets = [*SYMBOL_ASSETS, *BASE_ASSETS, *OPTION_ASSETS, *QUOTE_ASSETS, *FLEET_ASSETS]
     resources: dict[str, Any] = {
         "settings": settings,
         "store": open_store(settings),
@@ -82,6 +85,7 @@ def build_defs(
             dg.define_asset_job("symbol_pipeline", dg.AssetSelection.assets(*SYMBOL_ASSETS)),
             dg.define_asset_job("base_pipeline", dg.AssetSelection.assets(*BASE_ASSETS)),
             dg.define_asset_job("option_pipeline", dg.AssetSelection.assets(*OPTION_ASSETS)),
+            dg.define_asset_job("quotes_pipeline", dg.AssetSelection.assets(*QUOTE_ASSETS)),
             dg.define_asset_job("fleet_verdict", dg.AssetSelection.assets(*FLEET_ASSETS)),
         ],
         sensors=[new_symbols],

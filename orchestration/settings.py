@@ -7,7 +7,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -39,6 +39,7 @@ class Settings(BaseSettings):
         None, description="Folder or URL (s3://...) of the artifacts; home/store if unset."
     )
     prices: str = Field("default", description="'default', a folder of price files, or 'yfinance:AAPL,MSFT'.")
+    options: str = Field("simulated", description="'simulated', or a folder of files of option quotes.")
     workers: int = Field(0, ge=0, description="Processes that prepare data in make run; 0: one per core.")
     symbols: str | None = Field(None, description="Comma-separated symbols; all of the source if unset.")
     layout_hints: tuple[LayoutHint, ...] = Field(
@@ -77,11 +78,13 @@ class Settings(BaseSettings):
     verdict_wait_tries: int = Field(120, ge=0, description="How often to ask before the read is refused.")
     keep_versions: int = Field(5, ge=1, description="Certified versions kept per asset and symbol.")
 
-    @field_validator("prices")
+    @field_validator("prices", "options")
     @classmethod
-    def _not_blank(cls, value: str) -> str:
+    def _not_blank(cls, value: str, info: ValidationInfo) -> str:
         if not value.strip():
-            raise ValueError("prices is empty: name a folder, or leave it unset for the default data")
+            raise ValueError(
+                f"{info.field_name} is empty: name a folder, or leave it unset for the default data"
+            )
         return value
 
     @field_validator("home")

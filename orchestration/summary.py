@@ -8,13 +8,15 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from ml_assets.chains.walk_forward import OptionWalkForward
 from ml_assets.pinn import LatencyReport
 from ml_assets.prices import Problem
+from ml_assets.reports.option_walk_forward import walk_table
 from ml_assets.skill import Promotion
 from ml_assets.storage import ArtifactStore, NotCertified
 from orchestration.fleet import RunOutcome
 
-__all__ = ["print_summary"]
+__all__ = ["print_quotes", "print_summary"]
 
 
 def print_summary(
@@ -49,15 +51,42 @@ def print_summary(
         table.add_row(*map(Text, cells))  # as it stands: a bracket in a reason is no markup
     console.print(table)
     for outcome in others:
-        state = "ok" if outcome.success else f"FAILED: {outcome.reason}"
-        console.print(
-            f"{outcome.job}: gates {_gates(outcome)}, {outcome.seconds:.0f} s, {state}", markup=False
-        )
+        _print_outcome(console, outcome)
     _print_latency(console, _made_now(store, "latency_benchmark", others))
+    _print_walk(console, store, _walk_made_now(store, others))
     _print_quarantine(console, [*outcomes.values(), *others])
     _print_problems(console, problems)
     console.print(f"\nArtifacts, certificates, quarantine: {store.root}", markup=False)
     console.print("Runs, checks, metadata in the UI:    make ui", markup=False)
+
+
+def print_quotes(console: Console, store: ArtifactStore, outcome: RunOutcome) -> None:
+    """Print what the walk forward over option quotes came to, with the table of its models."""
+    walk = _walk_made_now(store, [outcome])
+    if walk is not None:
+        console.print(walk_table(walk) + "\n", markup=False)
+    _print_outcome(console, outcome)
+    _print_walk(console, store, walk)
+    _print_quarantine(console, [outcome])
+
+
+def _walk_made_now(store: ArtifactStore, runs: Sequence[RunOutcome]) -> OptionWalkForward | None:
+    data = _made_now(store, "option_walk_forward", runs)
+    return None if data is None else OptionWalkForward.from_bytes(data)
+
+
+def _print_walk(console: Console, store: ArtifactStore, walk: OptionWalkForward | None) -> None:
+    if walk is None:
+        return
+    kind = "SIMULATED prices" if walk.simulated else f"prices from {walk.source}"
+    errors = walk.errors()
+    console.print(
+        f"option walk forward: {len(walk.forecasts):,} {kind} on {walk.days} days, mean error "
+        f"${errors['smile']:.2f} (sticky strike ${errors['sticky_strike']:.2f}); "
+        f"{store.root}/reports/options/{walk.name}.md",
+        markup=False,
+        soft_wrap=True,
+    )
 
 
 def _made_now(store: ArtifactStore, asset: str, runs: Sequence[RunOutcome]) -> bytes | None:
@@ -67,6 +96,11 @@ def _made_now(store: ArtifactStore, asset: str, runs: Sequence[RunOutcome]) -> b
     except NotCertified:
         return None
     return data if certificate.run_id in {run.run_id for run in runs} else None
+
+
+def _print_outcome(console: Console, outcome: RunOutcome) -> None:
+    state = "ok" if outcome.success else f"FAILED: {outcome.reason}"
+    console.print(f"{outcome.job}: gates {_gates(outcome)}, {outcome.seconds:.0f} s, {state}", markup=False)
 
 
 def _gates(outcome: RunOutcome) -> str:

@@ -5,12 +5,20 @@ from __future__ import annotations
 import datetime as dt
 import logging
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from ml_assets.prices.cleaning import CleaningRules
 from ml_assets.prices.errors import PriceFileError, PriceSourceError, Problem
-from ml_assets.prices.layouts import HINT_FILE, LayoutHint, ParsedFile, hint_for, read_hints, read_price_file
+from ml_assets.prices.layouts import (
+    NOT_READ,
+    LayoutHint,
+    ParsedFile,
+    data_files,
+    hint_for,
+    read_hints,
+    read_price_file,
+)
 from ml_assets.prices.raw import RawPrices
 from ml_assets.prices.sources import Claims, TableSource
 
@@ -18,16 +26,6 @@ __all__ = ["folder_source"]
 
 _LOG = logging.getLogger(__name__)
 
-_READ = frozenset(
-    (".csv", ".txt", ".tsv", ".dat", ".gz", ".tgz", ".bz2", ".xz", ".zip", ".tar", ".parquet", ".pq")
-)
-_NOT_READ = frozenset(
-    (
-        *(".xlsx", ".xls", ".xlsm", ".ods", ".json", ".jsonl", ".feather", ".arrow", ".h5", ".hdf5", ".pkl"),
-        *(".pickle", ".rds", ".7z", ".rar"),
-    )
-)
-_DOCUMENTS = ("license", "licence", "readme", "notice", "changelog", "copying", "source.", "requirements")
 _CACHED_ROWS = 20_000_000
 
 Key = tuple[str, int, int, str, LayoutHint]
@@ -74,9 +72,9 @@ def _read_folder(path: Path, hints: Sequence[LayoutHint]) -> tuple[Claims, list[
     known = (*hints, *read_hints(root))
     claims: dict[str, list[RawPrices]] = {}
     problems: list[Problem] = []
-    for file in _files(path):
+    for file in data_files(path):
         name = file.relative_to(root).as_posix()
-        if file.suffix.lower() in _NOT_READ:
+        if file.suffix.lower() in NOT_READ:
             what = f"files of type {file.suffix} are not read"
             problems.append(Problem.from_error(PriceFileError(what, "Save it as CSV or Parquet.", file=name)))
             continue
@@ -85,20 +83,6 @@ def _read_folder(path: Path, hints: Sequence[LayoutHint]) -> tuple[Claims, list[
         for table in parsed.tables:
             claims.setdefault(table.symbol, []).append(table)
     return claims, problems
-
-
-def _files(path: Path) -> Iterator[Path]:
-    """Yield the files that may hold prices, sorted; documents and hidden files are passed over."""
-    if path.is_file():
-        yield path
-        return
-    for file in sorted(path.rglob("*")):
-        parts, name = file.relative_to(path).parts, file.name.lower()
-        hidden = any(part.startswith((".", "__MACOSX")) for part in parts)
-        if hidden or name == HINT_FILE or name.startswith(_DOCUMENTS) or not file.is_file():
-            continue
-        if file.suffix.lower() in _READ | _NOT_READ:
-            yield file
 
 
 def _parse(file: Path, name: str, hint: LayoutHint) -> ParsedFile:

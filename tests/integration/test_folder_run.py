@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from orchestration.commands import run_quotes
 from orchestration.definitions import SYMBOL_ASSETS
 from orchestration.gating import collect_gates
 from tests.integration.conftest import FolderRun, command
@@ -53,6 +54,37 @@ def test_option_network_was_trained_beside_and_measured(folder_run: FolderRun) -
     latency = folder_run.project.current("latency_benchmark")
     assert latency.inputs == {"pinn_weights": folder_run.project.current("pinn_weights").sha256}
     assert "option quotes with Greeks: p95" in folder_run.output
+
+
+def test_simulated_quotes_say_so_everywhere(folder_run: FolderRun) -> None:
+    """No folder of quotes was set: title, file names, metadata and the closing lines name the simulation."""
+    project = folder_run.project
+    walk = project.current("option_walk_forward")
+    versions = {name: project.current(name).sha256 for name in ("option_quotes", "pinn_weights")}
+    assert walk.inputs == versions
+    pages = project.root / "var" / "store" / "reports" / "options"
+    assert sorted(path.name for path in pages.iterdir()) == [
+        f"SIMULATED_option_walk_forward{end}" for end in (".md", "_by_day.png", "_by_kind.png")
+    ]
+    page = (pages / "SIMULATED_option_walk_forward.md").read_text()
+    assert page.startswith("# SIMULATED: ")
+    assert "measures the forecast of volatility, not the network" in page
+    assert versions["pinn_weights"][:12] in page
+    for asset in ("option_quotes", "option_walk_forward"):
+        assert project.materializations(asset)[0].metadata["quotes_are"].value == "SIMULATED"
+    assert "SIMULATED prices on 39 days" in " ".join(folder_run.output.split())
+
+
+def test_quotes_alone_and_a_folder_that_is_missing(
+    folder_run: FolderRun, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = folder_run.project.settings
+    assert run_quotes(settings) == 0
+    assert "| smile model |" in capsys.readouterr().out
+    missing = settings.model_copy(update={"options": "no/such/folder"})
+    assert run_quotes(missing) == 1
+    text = " ".join(capsys.readouterr().out.split())
+    assert "no/such/folder does not exist; create it or correct ML_ASSETS_OPTIONS" in text
 
 
 @pytest.mark.parametrize(

@@ -33,6 +33,8 @@ EDGES = {
     ("mamba_weights", "walk_forward_report"),
     ("walk_forward_report", "promotion"),
     ("pinn_weights", "latency_benchmark"),
+    ("option_quotes", "option_walk_forward"),
+    ("pinn_weights", "option_walk_forward"),
     ("promotion", "release"),
     ("latency_benchmark", "release"),
 }

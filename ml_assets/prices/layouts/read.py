@@ -16,7 +16,7 @@ from ml_assets.prices.layouts.hint import LayoutHint
 from ml_assets.prices.layouts.shapes import ParsedFile, parse_grid
 from ml_assets.prices.layouts.text import grid_of_text
 
-__all__ = ["read_price_file"]
+__all__ = ["grid_of_bytes", "read_price_file"]
 
 
 def read_price_file(path: Path, *, name: str | None = None, hint: LayoutHint | None = None) -> ParsedFile:
@@ -40,7 +40,7 @@ def read_price_file(path: Path, *, name: str | None = None, hint: LayoutHint | N
     try:
         for member, data in members(path, name or path.name):
             try:
-                part = parse_grid(_grid(data, hint), member, hint)
+                part = parse_grid(grid_of_bytes(data, hint), member, hint)
             except PriceFileError as error:
                 result.errors.append(error.at(file=member))
             else:
@@ -56,7 +56,14 @@ def read_price_file(path: Path, *, name: str | None = None, hint: LayoutHint | N
     return result
 
 
-def _grid(data: bytes, hint: LayoutHint) -> Grid:
+def grid_of_bytes(data: bytes, hint: LayoutHint) -> Grid:
+    """Read the uncompressed content of a file, text or Parquet, as a grid.
+
+    Raises
+    ------
+    PriceFileError
+        If it is damaged, empty or no table.
+    """
     if not data.startswith(b"PAR1"):
         return grid_of_text(data, hint)
     try:

@@ -34,7 +34,7 @@ def test_help_imports_neither_dagster_nor_tensorflow(tmp_path: Path) -> None:
         [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
-    for part in ("gated-mamba", "run", "ui", "options", "materialize the whole graph"):
+    for part in ("gated-mamba", "run", "ui", "options", "quotes", "materialize the whole graph"):
         assert part in done.stdout
 
 

@@ -1,0 +1,231 @@
+"""What a column of an option chain is: by its name, and by values that bear the name out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import pandas as pd
+
+from ml_assets.chains.contracts import is_contract
+from ml_assets.prices.errors import PriceFileError
+from ml_assets.prices.layouts.dates import is_date_like
+from ml_assets.prices.layouts.grid import Grid
+from ml_assets.prices.layouts.hint import LayoutHint
+from ml_assets.prices.layouts.names import plain
+from ml_assets.prices.layouts.numbers import is_missing, parse_numbers
+
+__all__ = ["CALL_WORDS", "PUT_WORDS", "ChainColumns", "find_columns"]
+
+CALL_WORDS, PUT_WORDS = frozenset(("c", "call", "calls")), frozenset(("p", "put", "puts"))
+
+# Earlier names outrank later ones where a file has several.
+_NAMES: Mapping[str, str] = {
+    "date": (
+        "quote date|quotedate|quote readtime|quote datetime|quote time|trade date|trading date|data date|"
+        "date|as of date|as of|asof|day|datetime|timestamp"
+    ),
+    "expiry": (
+        "expiration|expiration date|expirationdate|expiry|expiry date|expire date|expirydate|exdate|exp date|"
+        "expir date|expirdate|expires|maturity|maturity date|exp"
+    ),
+    "strike": "strike|strike price|strikeprice|exercise price|strk|k",
+    "right": (
+        "type|option type|optiontype|call put|callput|put call|putcall|cp flag|cp|pc|right|option right|"
+        "put or call|call or put|kind"
+    ),
+    "bid": "bid|best bid|bid price|bidprice|bid eod|bid 1545|bid close|closing bid",
+    "ask": "ask|best offer|best ask|offer|ask price|askprice|ask eod|ask 1545|ask close|closing ask",
+    "contract": (
+        "optionroot|option root|contract symbol|contractsymbol|option symbol|optionsymbol|occ symbol|osi|"
+        "contract|contract name|contract id|contractid|option alias|optionalias|option|calls|symbol|ticker"
+    ),
+    "root": "root|option root|optionroot|root symbol|option class|class",
+    "underlying": (
+        "underlying|underlying symbol|underlying ticker|act symbol|underlier|symbol|ticker|stock|"
+        "stock symbol|root symbol|root"
+    ),
+    "spot": (
+        "underlying last|underlying price|underlyingprice|underlying close|spot|spot price|stock price|"
+        "index price|underlying value|underlying mid price|active underlying price|underlying"
+    ),
+}
+_SIDES = ("bid", "ask")
+_REQUIRED = ("date", "expiry", "strike", "right", "bid", "ask")
+_SAMPLE = 400
+
+
+@dataclass(frozen=True)
+class ChainColumns:
+    """Positions of a grid's columns.
+
+    Parameters
+    ----------
+    roles : mapping of str to int
+        ``date``, ``expiry``, ``strike``, ``right``, ``bid``, ``ask``, ``contract``, ``root``, ``underlying``,
+        ``spot``; only those that the file has.
+    wide : mapping of (str, str) to int
+        Where a row holds a call and a put side by side: (``'call'`` or ``'put'``, ``'bid'`` or ``'ask'``).
+    """
+
+    roles: Mapping[str, int]
+    wide: Mapping[tuple[str, str], int]
+
+
+def find_columns(grid: Grid, hint: LayoutHint) -> ChainColumns:
+    """Give the columns of a chain their roles.
+
+    Parameters
+    ----------
+    grid : Grid
+        The file's columns.
+    hint : LayoutHint
+        Its ``columns`` outrank names and values.
+
+    Raises
+    ------
+    PriceFileError
+        If a column that a chain needs is not there. A contract symbol stands in for expiry, strike and type;
+        the date of the quotes may be in the file's name.
+    """
+    if not grid.has_header:
+        raise PriceFileError(
+            "the file has no header",
+            "Add a line of column names, for instance date,expiration,strike,type,bid,ask.",
+        )
+    at: dict[str, int] = {}
+    for role, name in hint.columns:
+        at[role] = _hinted(grid, role, name)
+    for role in _NAMES:
+        if role not in at:
+            found = _by_name(grid, role, set(at.values()))
+            if found is not None:
+                at[role] = found
+    wide = {} if "right" in at else _side_by_side(grid)
+    for _, side in wide:
+        at.pop(side, None)
+    return ChainColumns(at | _still_needed(grid, at, wide=bool(wide)), wide)
+
+
+def _still_needed(grid: Grid, at: Mapping[str, int], *, wide: bool) -> dict[str, int]:
+    """Find by name alone the columns that nothing else stands in for.
+
+    Their values are not of the kind that the name promises: reading them says which cell is wrong.
+    """
+    needless = {"date"} | ({"bid", "ask", "right"} if wide else set())
+    needless |= {"expiry", "strike", "right"} if "contract" in at else set()
+    needed = [role for role in _REQUIRED if role not in at and role not in needless]
+    named = {role: _candidates(grid, role, set(at.values())) for role in needed}
+    missing = [role for role in needed if not named[role]]
+    if missing:
+        example = f"LayoutHint(columns={{{missing[0]!r}: '...'}})"
+        raise PriceFileError(
+            f"no column holds the {' or the '.join(missing)} of the options",
+            f"Name it as one of {', '.join(_NAMES[missing[0]].split('|')[:4])}, or give {example} for "
+            f"the file in layout_hints.json, or remove the file from the folder.",
+            found=", ".join(name.field for name in grid.names if name.field) or "none",
+        )
+    return {role: places[0] for role, places in named.items()}
+
+
+def _hinted(grid: Grid, role: str, name: object) -> int:
+    if role not in _NAMES:
+        raise PriceFileError(f"the hint names an unknown role {role!r}", f"Use one of {', '.join(_NAMES)}.")
+    for place, column in enumerate(grid.names):
+        if name in (place, column.field) or plain(str(name)) == plain(column.field):
+            return place
+    raise PriceFileError(f"the hint's column {name!r} is not in the file", "Correct the hint's columns.")
+
+
+def _by_name(grid: Grid, role: str, taken: set[int]) -> int | None:
+    """Return the column with the best name whose values are of the role's kind."""
+    named = _candidates(grid, role, taken)
+    return next((at for at in named if _VALUES[role](grid.cells[at].iloc[:_SAMPLE])), None)
+
+
+def _candidates(grid: Grid, role: str, taken: set[int]) -> list[int]:
+    """Columns with one of the role's names, the best name first."""
+    names = [plain(name) for name in _NAMES[role].split("|")]
+    known = [(plain(column.field), at) for at, column in enumerate(grid.names) if at not in taken]
+    return [at for _, at in sorted((names.index(name), at) for name, at in known if name in names)]
+
+
+def _side_by_side(grid: Grid) -> dict[tuple[str, str], int]:
+    """Find ``C_BID``, ``Put Ask`` and the like; all four or none."""
+    found: dict[tuple[str, str], int] = {}
+    for at, column in enumerate(grid.names):
+        words = plain(column.field).split()
+        for kind, marks in (("call", CALL_WORDS), ("put", PUT_WORDS)):
+            for mark, rest in ((words[:1], words[1:]), (words[-1:], words[:-1])):
+                side = next((s for s in _SIDES if " ".join(rest) in _NAMES[s].split("|")), None)
+                if mark and mark[0] in marks and side and _numeric(grid.cells[at].iloc[:_SAMPLE]):
+                    found.setdefault((kind, side), at)
+    return found if len(found) == 2 * len(_SIDES) else _around_the_strike(grid)
+
+
+def _around_the_strike(grid: Grid) -> dict[tuple[str, str], int]:
+    """Find the exchange's own form: calls' columns, the strike, then the same columns for puts."""
+    names = [plain(column.field) for column in grid.names]
+    strike = next((at for at, name in enumerate(names) if name in _NAMES["strike"].split("|")), None)
+    found: dict[tuple[str, str], int] = {}
+    for side in _SIDES:
+        places = [at for at, name in enumerate(names) if name in _NAMES[side].split("|")]
+        if strike is None or len(places) != 2 or not places[0] < strike < places[1]:
+            return {}
+        found |= {("call", side): places[0], ("put", side): places[1]}
+    return found
+
+
+def _texts(cells: pd.Series) -> pd.Series:
+    """The filled cells, as texts."""
+    texts = cells.astype("str").str.strip()
+    return texts[~is_missing(texts)]
+
+
+def _numeric(cells: pd.Series) -> bool:
+    if cells.dtype.kind in "iuf":
+        return True
+    if cells.dtype.kind == "M":
+        return False
+    marks = (parse_numbers(cells, decimal)[1].mean() for decimal in (".", ","))
+    return bool(min(marks) < 0.5) and not _texts(cells).empty
+
+
+def _dated(cells: pd.Series) -> bool:
+    if cells.dtype.kind == "M" or isinstance(cells.dtype, pd.DatetimeTZDtype):
+        return True
+    texts = _texts(cells)
+    return not texts.empty and bool(is_date_like(texts).mean() > 0.5)
+
+
+def _worded(cells: pd.Series) -> bool:
+    texts = _texts(cells).str.lower()
+    return not texts.empty and bool(texts.isin(CALL_WORDS | PUT_WORDS).mean() > 0.5)
+
+
+def _contract(cells: pd.Series) -> bool:
+    return not _numeric(cells) and is_contract(_texts(cells)) > 0.5
+
+
+def _ticker(cells: pd.Series) -> bool:
+    """Short words that are no contract symbols: many rows, few words."""
+    texts = _texts(cells)
+    return (
+        not texts.empty
+        and not _numeric(cells)
+        and bool(texts.str.fullmatch(r"[\^$A-Za-z.]{1,8}").mean() > 0.9)
+    )
+
+
+_VALUES: Mapping[str, Callable[[pd.Series], bool]] = {
+    "date": _dated,
+    "expiry": _dated,
+    "strike": _numeric,
+    "right": _worded,
+    "bid": _numeric,
+    "ask": _numeric,
+    "contract": _contract,
+    "root": _ticker,
+    "underlying": _ticker,
+    "spot": _numeric,
+}
