@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +18,16 @@ from ml_assets.pinn.recipe import Domain, PinnRecipe
 from ml_assets.pinn.weights import PinnWeights, initial_parameters
 from ml_assets.training.backend import tf
 
-__all__ = ["Progress", "ProgressCallback", "collocation", "train_pinn"]
+__all__ = [
+    "Clock",
+    "Problem",
+    "Progress",
+    "ProgressCallback",
+    "Schedule",
+    "adam",
+    "collocation",
+    "train_pinn",
+]
 
 logger = logging.getLogger(__name__)
 
@@ -51,6 +60,29 @@ class Progress:
 
 
 ProgressCallback = Callable[[Progress], None]
+
+
+class Schedule(Protocol):
+    """What the clock must know of a recipe."""
+
+    @property
+    def adam_steps(self) -> int: ...  # noqa: D102
+    @property
+    def bfgs_iterations(self) -> int: ...  # noqa: D102
+    @property
+    def time_budget(self) -> float | None: ...  # noqa: D102
+
+
+class Problem(Protocol):
+    """A loss to minimize on points that can be drawn anew."""
+
+    def objective(self, parameters: Array) -> tuple[float, Array]:
+        """Loss and gradient at parameters of shape (n,)."""
+        ...
+
+    def resample(self) -> None:
+        """Draw new points; the n-th draw of a seed is always the same."""
+        ...
 
 
 def collocation(count: int, domain: Domain, seed: int) -> tuple[Array, Array]:
@@ -102,10 +134,10 @@ class _Problem:
         return loss, gradient
 
 
-class _Clock:
+class Clock:
     """Reports progress, keeps the loss curve and watches the time budget."""
 
-    def __init__(self, recipe: PinnRecipe, progress: ProgressCallback | None) -> None:
+    def __init__(self, recipe: Schedule, progress: ProgressCallback | None) -> None:
         self._started = time.monotonic()
         self._budget = recipe.time_budget
         self._total = recipe.adam_steps + recipe.bfgs_iterations
@@ -122,7 +154,7 @@ class _Clock:
         return self._budget is not None and seconds >= self._budget
 
 
-def _adam(problem: _Problem, x: Array, steps: int, clock: _Clock) -> Array:
+def adam(problem: Problem, x: Array, steps: int, clock: Clock) -> Array:
     """Adam (Kingma & Ba 2015) with cosine decay to one per cent, new points at every step."""
     first, second = np.zeros_like(x), np.zeros_like(x)
     for step in range(1, steps + 1):
@@ -160,8 +192,8 @@ def train_pinn(recipe: PinnRecipe | None = None, progress: ProgressCallback | No
         If the loss is no longer finite.
     """
     recipe = PinnRecipe() if recipe is None else recipe
-    clock, problem = _Clock(recipe, progress), _Problem(recipe)
-    x = _adam(problem, initial_parameters(recipe.width, recipe.depth, recipe.seed), recipe.adam_steps, clock)
+    clock, problem = Clock(recipe, progress), _Problem(recipe)
+    x = adam(problem, initial_parameters(recipe.width, recipe.depth, recipe.seed), recipe.adam_steps, clock)
     after_adam = problem.evaluate(x)[0]
     result = self_scaled_bfgs(
         problem.objective,
