@@ -13,12 +13,12 @@ from ml_assets.pinn import Domain, PinnRecipe, PinnWeights
 from ml_assets.pinn.weights import initial_parameters
 from ml_assets.storage import ArtifactStore, FileLock, GateVerdict, certify
 
-__all__ = ["ALIAS", "pinn_store", "publish", "quick_weights", "random_weights"]
+__all__ = ["ALIAS", "pinn_store", "publish", "quick_weights", "random_weights", "shared_folder"]
 
 ALIAS = "models/pinn/option_pricing/option_pricing.npz"
 
 
-def _shared_folder(factory: pytest.TempPathFactory) -> Path:
+def shared_folder(factory: pytest.TempPathFactory) -> Path:
     """A folder of this test run alone, seen by all its xdist workers."""
     base = factory.getbasetemp()
     return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
@@ -27,7 +27,7 @@ def _shared_folder(factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def quick_weights(tmp_path_factory: pytest.TempPathFactory) -> PinnWeights:
     """``PinnRecipe.quick()``, trained by whichever worker comes first."""
-    path = _shared_folder(tmp_path_factory) / "pinn_quick.npz"
+    path = shared_folder(tmp_path_factory) / "pinn_quick.npz"
     with FileLock(path.with_suffix(".lock"), timeout=300):
         if not path.exists():
             from ml_assets.pinn.training import train_pinn

@@ -115,10 +115,10 @@ def boundary_jet(weights: AmericanWeights, s: Array, rate: Array, dividend: Arra
     """As :func:`boundary`, with the derivatives in the rates; one backward pass serves both."""
     p = _forward(weights, s, rate, dividend)
     # Gradient of the network in its inputs.
-    back = weights.kernels[-1][:, 0] * (1.0 - p.layers[-1] ** 2)
+    back = weights.kernels[-1][:, 0] * _tanh_slope(p.layers[-1])
     for kernel, layer in zip(weights.kernels[-2:0:-1], p.layers[-2::-1], strict=True):
         back = back @ kernel.T
-        back *= 1.0 - layer**2
+        back *= _tanh_slope(layer)
     _, n_1, n_2, n_3 = (back @ weights.kernels[0].T).T
 
     total = rate + dividend
@@ -135,3 +135,9 @@ def boundary_jet(weights: AmericanWeights, s: Array, rate: Array, dividend: Arra
     by_dividend += slope * 2.0 * n_2 * rate / total**2
     by_dividend += (slope * by_ratio + (1.0 - p.share) * start_by_ratio) / (dividend + TINY)
     return BoundaryJet(p.start + (p.end - p.start) * p.share, by_rate, by_dividend)
+
+
+def _tanh_slope(value: Array) -> Array:
+    """Derivative of tanh where it is ``value``; overwrites it."""
+    np.multiply(value, value, out=value)
+    return np.subtract(1.0, value, out=value)

@@ -90,7 +90,7 @@ def _normal(x: Any) -> Any:
 
 
 def residuals(layers: Layers, points: BoundaryPoints, nodes: int) -> tuple[Any, Any]:
-    """Residuals of the fixed point in ``ln B`` and of value matching, per unit of ``s``, each of shape (n,).
+    """Residuals of the fixed point, in ``ln B`` per unit of ``s``, and of value matching, per unit of strike.
 
     The integrals over the time ``v`` from now run in the angle of
     :func:`ml_assets.pinn.american.premium.quadrature`.
@@ -121,7 +121,7 @@ def residuals(layers: Layers, points: BoundaryPoints, nodes: int) -> tuple[Any, 
     european = tf.exp(-rate * time) * _normal(-d2) - b * tf.exp(-dividend * time) * _normal(-d2 - s)
     flow = rate * tf.exp(-rate * v) * (1.0 - n2) - dividend * b * tf.exp(-dividend * v) * (1.0 - n1)
     matching = 1.0 - b - european - tf.reduce_sum(weight * flow, 0)
-    return fixed_point / s, matching / s
+    return fixed_point / s, matching
 
 
 @cache

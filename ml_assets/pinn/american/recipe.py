@@ -93,7 +93,7 @@ class AmericanRecipe:
     resample_every : int
         BFGS iterations between two draws of points.
     matching_weight : float
-        Weight of value matching against the fixed-point equation of the boundary.
+        Weight of value matching, a price error, against the fixed-point equation, an error of the boundary.
     time_budget : float, optional
         Seconds after which training stops with the best weights so far; then it is not reproducible to the
         bit, so there is no budget unless asked for.
@@ -102,14 +102,14 @@ class AmericanRecipe:
     """
 
     adam_steps: int = 600
-    bfgs_iterations: int = 4000
+    bfgs_iterations: int = 8000
     points: int = 4096
-    nodes: int = 16
+    nodes: int = 12
     width: int = 28
     depth: int = 2
     seed: int = 0
-    resample_every: int = 1500
-    matching_weight: float = 10.0
+    resample_every: int = 400
+    matching_weight: float = 1e4
     time_budget: float | None = None
     domain: AmericanDomain = field(default_factory=AmericanDomain)
 
@@ -118,13 +118,14 @@ class AmericanRecipe:
         """A training of seconds for tests and trials, on a narrower box and to fewer digits."""
         return cls(
             adam_steps=200,
-            bfgs_iterations=400,
+            bfgs_iterations=1200,
             points=512,
-            nodes=12,
-            width=12,
+            width=14,
             seed=seed,
             resample_every=200,
-            domain=AmericanDomain(sigma_min=0.15, sigma_max=0.6, tau_min=0.05, tau_max=1.0, r_min=0.01),
+            domain=AmericanDomain(
+                sigma_min=0.15, sigma_max=0.6, tau_min=0.05, tau_max=1.0, r_min=0.01, r_max=0.12, q_max=0.1
+            ),
         )
 
     def __post_init__(self) -> None:

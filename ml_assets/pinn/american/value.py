@@ -74,26 +74,17 @@ def value_boundary(weights: AmericanWeights, quotes: Quotes) -> dict[str, Array]
     sigma, variance = quotes.sigma, quotes.sigma**2
     m, R, Q = spot / strike, rate / variance, dividend / variance
     put = reduced_put(weights, m, quotes.s, R, Q)
-    # The Black-Scholes equation above the boundary, in the reduced time.
-    by_time = 0.5 * m * m * put.gamma + (R - Q) * m * put.delta - R * put.price
-    by_sigma = 2.0 * (sigma * quotes.tau * by_time - (R * put.by_rate + Q * put.by_dividend) / sigma)
-
-    intrinsic = strike - spot
-    price = np.maximum(strike * put.price, intrinsic)
-    exercised = np.log(m) <= put.log_boundary
-    held = ~exercised
+    by_sigma = 2.0 * (sigma * quotes.tau * put.by_time - (R * put.by_rate + Q * put.by_dividend) / sigma)
+    price = np.maximum(strike * put.price, strike - spot)
     call = quotes.is_call
-    # Euler's theorem: the put is homogeneous in spot and strike, and the strike is the call's spot.
-    delta = np.where(call, (price - spot * put.delta) / strike, put.delta)
-    gamma = np.where(call, m * m * put.gamma / strike, put.gamma / strike)
-    own_rate = np.where(call, put.by_dividend, put.by_rate)
     return {
-        "price": np.where(exercised, intrinsic, price),
-        "delta": np.where(exercised, np.where(call, 1.0, -1.0), delta),
-        "gamma": gamma * held,
-        "vega": strike * by_sigma * held,
-        "theta": -variance * strike * by_time * held,
-        "rho": strike * own_rate / variance * held,
+        "price": price,
+        # Euler's theorem: the put is homogeneous in spot and strike, and its strike is the call's spot.
+        "delta": np.where(call, (price - spot * put.delta) / strike, put.delta),
+        "gamma": np.where(call, m * m, 1.0) * put.gamma / strike,
+        "vega": strike * by_sigma,
+        "theta": -variance * strike * put.by_time,
+        "rho": strike * np.where(call, put.by_dividend, put.by_rate) / variance,
     }
 
 
