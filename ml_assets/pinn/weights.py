@@ -28,6 +28,8 @@ INPUTS = 3
 """Inputs of the European network: two even functions of z, and s."""
 _FORMAT = 1
 _META = "meta"
+# What numpy and zipfile raise on damaged archives; RuntimeError is an unknown compression or a password.
+_UNREADABLE = (OSError, EOFError, KeyError, TypeError, ValueError, RuntimeError, zipfile.BadZipFile)
 
 Array = npt.NDArray[np.float64]
 
@@ -185,7 +187,7 @@ class NetworkWeights:
                 figures=meta["figures"],
                 history=arrays["history"],
             )
-        except (OSError, EOFError, KeyError, TypeError, ValueError, zipfile.BadZipFile) as error:
+        except _UNREADABLE as error:
             if isinstance(error, WeightsError):
                 raise
             raise WeightsError(

@@ -1,4 +1,4 @@
-"""The American network as an asset: published only past its gates, with its pages, and served from the store."""
+"""The American network as an asset: published only past its gates, with its pages, then served."""
 
 from __future__ import annotations
 

@@ -61,7 +61,7 @@ def test_untrained_network_fails() -> None:
 def test_network_of_another_domain_fails_on_the_domain_of_the_thresholds(
     american_quick: AmericanWeights,
 ) -> None:
-    limits = replace(LIMITS, domain=AmericanDomain(), options=40, greek_options=10)
+    limits = replace(LIMITS, domain=AmericanDomain(), options=8, greek_options=2)
     price = american_gates(american_quick, limits)[0]
     assert not price.passed
 
