@@ -29,6 +29,9 @@ from ml_assets.pinn.serving import certified_american_weights
 Array = npt.NDArray[np.float64]
 Engine = Callable[[Any, Any], Any]
 
+HEADER = (
+    f"{'method':38s} {'options':>7s} {'largest':>9s} {'mean':>9s} {'us price *':>12s} {'us Greeks **':>12s}"
+)
 SCHEMES = ("accurateScheme", "fastScheme")
 PEERS: dict[str, tuple[Engine, int, bool]] = {  # engine, options asked, whether it gives Greeks
     **{
@@ -167,16 +170,14 @@ def main() -> None:
     start = time.perf_counter()
     truth = QuantLibReference().price(quotes)
     seconds = (time.perf_counter() - start) / len(quotes)
-    print(
-        f"reference: QuantLib QdFp, high precision, {seconds * 1e6:,.0f} us per option; errors per unit of strike"
-    )
-    print(
-        f"{'method':38s} {'options':>7s} {'largest':>9s} {'mean':>9s} {'us price *':>12s} {'us Greeks':>12s}"
-    )
+    print(f"reference: QuantLib QdFp, high precision, {seconds * 1e6:,.0f} us per option")
+    print("errors per unit of strike")
+    print(HEADER)
     ours(weights, quotes, truth)
     peers(quotes, truth)
     single(weights)
-    print("* ours: with delta and gamma. QuantLib is called from Python, option by option.")
+    print("*  ours: with delta and gamma. QuantLib is called from Python, option by option.")
+    print("** all five of ours; delta and gamma of QuantLib's engines that give them.")
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ml_assets.pinn.american import AmericanDomain, AmericanRecipe, AmericanWeights
@@ -53,6 +53,7 @@ def test_exact_boundary_solves_both_equations() -> None:
     assert float(log_b[0]) == pytest.approx(np.log(0.1), abs=0.02)
 
 
+@settings(deadline=None)
 @given(st.integers(0, 50), st.floats(0.003, 1.5), st.floats(1e-3, 48.0), st.floats(0.0, 48.0))
 def test_constraints_hold_for_any_weights(seed: int, s: float, rate: float, dividend: float) -> None:
     weights = random_american(seed)

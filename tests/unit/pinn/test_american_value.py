@@ -147,6 +147,7 @@ def test_who_answers(american_quick: AmericanWeights, option: dict[str, object],
     assert source(american_quick, one(**option)) == expected
 
 
+@settings(deadline=None)
 @given(st.floats(0.01, 100.0), st.floats(0.06, 0.8), st.floats(0.01, 2.9), st.floats(0.002, 0.11))
 def test_domain_does_not_depend_on_the_unit_of_time(unit: float, sigma: float, tau: float, r: float) -> None:
     domain = AmericanDomain()
