@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from ml_assets.storage import Certificate
 
 __all__ = [
+    "AMERICAN_ASSET",
     "ASSET",
     "STORE_VARIABLE",
     "CacheStats",
@@ -35,7 +36,9 @@ __all__ = [
 ]
 
 ASSET = "pinn_weights"
-"""Asset of the store that serving reads."""
+"""Asset of the store that serving reads for European options."""
+AMERICAN_ASSET = "american_weights"
+"""The same for American options."""
 STORE_VARIABLE = "ML_ASSETS_STORE"
 """Environment variable that names the store when no argument does."""
 
@@ -90,14 +93,18 @@ def certified_american_weights(
     """As :func:`certified_weights`, of the asset ``american_weights``, which `make american` materializes."""
     from ml_assets.pinn.american.weights import AmericanWeights
 
-    weights, certificate = _certified(AmericanWeights, AmericanWeights.kind, store, refresh)
+    weights, certificate = _certified(AmericanWeights, AMERICAN_ASSET, store, refresh)
     return cast(AmericanWeights, weights), certificate
+
+
+def _root(store: str | None) -> str:
+    return default_store() if store is None else str(store)
 
 
 def _certified(
     kind: type[NetworkWeights], asset: str, store: str | None, refresh: bool
 ) -> tuple[NetworkWeights, Certificate]:
-    root = default_store() if store is None else str(store)
+    root = _root(store)
     with _loading:
         if refresh or (asset, root) not in _loaded:
             from ml_assets.storage import (
@@ -198,8 +205,10 @@ class PINNCache:
         weights, american = self._weights, self._american
         if not self._own_weights:
             weights = certified_weights(self._store, refresh=True)[0]
-        if american is not None and not self._own_american:  # never needed, never loaded
-            american = certified_american_weights(self._store, refresh=True)[0]
+        if not self._own_american:  # read again by whoever prices an American option next, if anyone does
+            american = None
+            with _loading:
+                _loaded.pop((AMERICAN_ASSET, _root(self._store)), None)
         with self._lock:
             self._weights, self._american = weights, american
             self._version += 1

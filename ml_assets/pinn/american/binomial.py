@@ -33,7 +33,8 @@ def _tree(q: Quotes, steps: int) -> Array:
     """
     dt = (q.tau / steps)[:, None]
     jump = q.sigma[:, None] * np.sqrt(dt)
-    drift = (q.r - q.q)[:, None] * dt - 0.5 * jump * jump
+    # Jarrow and Rudd's jump**2 / 2 in its exact form, so that the mean is exact at any volatility.
+    drift = (q.r - q.q)[:, None] * dt - (jump + np.log1p(np.exp(-2.0 * jump)) - np.log(2.0))
     sign = np.where(q.is_call, 1.0, -1.0)[:, None]
     discount = 0.5 * np.exp(-q.r[:, None] * dt)
     strike = q.K[:, None]
@@ -45,16 +46,18 @@ def _tree(q: Quotes, steps: int) -> Array:
     def spread(column: Array) -> Array:
         return np.broadcast_to(column, spots.shape).ravel()
 
+    positive = np.maximum(spots, np.finfo(np.float64).tiny).ravel()
+    rate, sigma, dividend = (spread(column[:, None]) for column in (q.r, q.sigma, q.q))
     last = Quotes(
-        spots.ravel(), spread(strike), spread(dt), spread(q.r[:, None]), spread(q.sigma[:, None]),
-        spread(q.q[:, None]), spread(sign) > 0.0, (spots.size,),
-    )  # fmt: skip
+        positive, spread(strike), spread(dt), rate, sigma, dividend, spread(sign) > 0.0, (spots.size,)
+    )
     values = np.maximum(value_closed_form(last)["price"].reshape(spots.shape), sign * (spots - strike))
-    back = np.exp(jump - drift)  # from a node to its lower parent's spot
+    back = np.exp(-jump - drift)  # from the upper child, which never underflows, to the parent's spot
     for _ in range(level):
-        spots = spots[:, :-1] * back
+        spots = spots[:, 1:] * back
         values = np.maximum(discount * (values[:, :-1] + values[:, 1:]), sign * (spots - strike))
-    return values.T
+    found: Array = values.T
+    return found
 
 
 def _extrapolated(quotes: Quotes, steps: int) -> tuple[Array, Array, Array]:

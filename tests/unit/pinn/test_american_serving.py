@@ -132,22 +132,28 @@ def test_without_the_asset_it_says_how_to_make_it(tmp_path: Path, monkeypatch: p
 def test_only_certified_bytes_are_served(american_quick: AmericanWeights, tmp_path: Path) -> None:
     with pytest.raises(NotCertified):
         publish(tmp_path, random_american(1), passed=False)
-    sha256 = publish(tmp_path, american_quick)
+    publish(tmp_path, american_quick)
     cache = PINNCache(store=tmp_path)
-    before = cache.predict_with_cache(**AT, exercise="american")
-    assert before["source"] == "network"
-    publish(
-        tmp_path, AmericanWeights(american_quick.kernels, american_quick.biases, american_quick.domain, 7)
-    )
-    assert cache.american_weights.seed == american_quick.seed
-    with pytest.raises(WeightsError, match="pinn_weights"):  # the store holds no European network
-        cache.refresh()
+    assert cache.predict_with_cache(**AT, exercise="american")["source"] == "network"
     serving._loaded.clear()
     for victim in tmp_path.rglob("versions/*.npz"):
         victim.write_bytes(random_american(1).to_bytes())  # behind the store's back
-    assert sha256
     with pytest.raises(NotCertified):
         PINNCache(store=tmp_path).predict_with_cache(**AT, exercise="american")
+
+
+@pytest.mark.usefixtures("forgotten")
+def test_refresh_takes_up_the_next_version(american_quick: AmericanWeights, tmp_path: Path) -> None:
+    publish(tmp_path, american_quick)
+    cache = PINNCache(store=tmp_path)
+    cache._own_weights = True  # this store holds no European network to refresh
+    cache.predict_with_cache(**AT, exercise="american")
+    newer = AmericanWeights(american_quick.kernels, american_quick.biases, american_quick.domain, seed=7)
+    publish(tmp_path, newer)
+    assert cache.american_weights.seed == american_quick.seed
+    cache.refresh()
+    assert cache.stats.size == 0
+    assert cache.american_weights.seed == 7
 
 
 def test_serving_american_options_imports_neither_tensorflow_nor_quantlib(
