@@ -1,9 +1,9 @@
 """Accuracy and speed of American options: ours beside QuantLib's engines, in one run.
 
 ``OMP_NUM_THREADS=1 python -m benchmarks.american [--store ROOT | --weights FILE] [--options 4000]``; without
-either, the test recipe is trained and judged on its own narrower domain. With ``--anchor`` the options are those
-of the project's anchors (S/K 0.6-1.6, 2 d-2 y, volatility 8-80 %, rate 0.2-10 %, yield 0-8 %) instead of the
-gate's. Times are processor time, since machines are shared, but for the single quote.
+either, the test recipe is trained and judged on its own narrower domain. With ``--anchor`` the options are
+those of the project's anchors (S/K 0.6-1.6, 2 d-2 y, volatility 8-80 %, rate 0.2-10 %, yield 0-8 %)
+instead of the gate's. Times are processor time, since machines are shared, but for the single quote.
 """
 
 from __future__ import annotations

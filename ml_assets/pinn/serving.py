@@ -97,27 +97,20 @@ def certified_american_weights(
     return cast(AmericanWeights, weights), certificate
 
 
-def _root(store: str | None) -> str:
-    return default_store() if store is None else str(store)
-
-
 def _certified(
     kind: type[NetworkWeights], asset: str, store: str | None, refresh: bool
 ) -> tuple[NetworkWeights, Certificate]:
-    root = _root(store)
+    root = str(store or default_store())
     with _loading:
         if refresh or (asset, root) not in _loaded:
-            from ml_assets.storage import (
-                ArtifactStore,
-            )  # only a process that reads a store pays for its imports
+            from ml_assets.storage import ArtifactStore  # only who reads a store pays for its imports
 
             reader = ArtifactStore(root)
             if reader.current(asset) is None:
                 everything = "`make run` (everything) or " if asset == ASSET else ""
                 raise WeightsError(
                     f"no certified version of {asset!r} in the store {root!r}: run {everything}"
-                    f"`make {kind.command}` (the network alone), "
-                    f"or point {STORE_VARIABLE} to the store that has one"
+                    f"`make {kind.command}` (the network alone), or point {STORE_VARIABLE} to one that has it"
                 )
             data, certificate = reader.read(asset)
             _loaded[asset, root] = (kind.from_bytes(data), certificate)
@@ -208,7 +201,7 @@ class PINNCache:
         if not self._own_american:  # read again by whoever prices an American option next, if anyone does
             american = None
             with _loading:
-                _loaded.pop((AMERICAN_ASSET, _root(self._store)), None)
+                _loaded.pop((AMERICAN_ASSET, str(self._store or default_store())), None)
         with self._lock:
             self._weights, self._american = weights, american
             self._version += 1
