@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run fleet pinn quotes ui test torture benchmarks check format mutants lock clean
+.PHONY: help setup run fleet pinn quotes american ui test torture benchmarks check format mutants lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -31,6 +31,9 @@ pinn: $(READY) ## train and gate the option network alone
 
 quotes: $(READY) ## walk forward over option quotes: those of ML_ASSETS_OPTIONS, else simulated ones
 	$(BIN)/gated-mamba quotes
+
+american: $(READY) ## train and gate the network for American options (about 6 minutes)
+	$(BIN)/gated-mamba american
 
 ui: $(READY) ## open the Dagster UI on the instance of `make run`
 	$(BIN)/gated-mamba ui

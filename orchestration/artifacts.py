@@ -12,6 +12,7 @@ __all__ = ["decode"]
 _KINDS = {
     "prices": "ml_assets.prices:PriceHistory",
     "sequences": "ml_assets.sequences:SequenceSet",
+    "american_weights": "ml_assets.pinn.american:AmericanWeights",
     "augmented": "ml_assets.augmentation:AugmentedSet",
     "mamba_base_weights": "ml_assets.mamba:MambaBaseWeights",
     "mamba_weights": "ml_assets.mamba:MambaWeights",

@@ -29,13 +29,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.command == "ui":
         return _ui(settings)
     logging.getLogger("ml_assets.storage").setLevel(logging.ERROR)  # the closing table names what was refused
-    from orchestration.commands import run_all, run_quotes, train_options  # imports Dagster: not for --help
+    from orchestration.commands import (  # imports Dagster: not for --help
+        run_all,
+        run_quotes,
+        train_american,
+        train_options,
+    )
 
     try:
         if options.command == "options":
             return train_options(settings)
         if options.command == "quotes":
             return run_quotes(settings)
+        if options.command == "american":
+            return train_american(settings)
         return run_all(settings, every_symbol=options.all)
     except KeyboardInterrupt:
         print("stopped; what has passed its gates stays, the rest is made by the next run", file=sys.stderr)
@@ -51,6 +58,7 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser(
         "quotes", help="walk forward over option quotes: ML_ASSETS_OPTIONS, else simulated ones"
     )
+    commands.add_parser("american", help="train the network for American options (minutes)")
     commands.add_parser("ui", help="open the Dagster UI on the same instance")
     return parser
 

@@ -1,4 +1,4 @@
-"""What ``gated-mamba run``, ``gated-mamba options`` and ``gated-mamba quotes`` do."""
+"""What ``gated-mamba run`` does, and ``options``, ``american`` and ``quotes``."""
 
 from __future__ import annotations
 
@@ -28,15 +28,24 @@ from orchestration.settings import Settings
 from orchestration.summary import print_quotes, print_summary
 from orchestration.workers import prepare_data
 
-__all__ = ["run_all", "run_quotes", "train_options"]
+__all__ = ["run_all", "run_quotes", "train_american", "train_options"]
 
 
 def train_options(settings: Settings) -> int:
     """Train and gate the option network; 0 if it was published."""
+    return _train_network(settings, "option_pipeline", "pinn_weights")
+
+
+def train_american(settings: Settings) -> int:
+    """Train and gate the network for American options; 0 if it was published."""
+    return _train_network(settings, "american_pipeline", "american_weights")
+
+
+def _train_network(settings: Settings, job: str, asset: str) -> int:
     with open_instance(settings) as instance:
-        outcome = run_job(build_defs(settings=settings), instance, "option_pipeline", assets=["pinn_weights"])
+        outcome = run_job(build_defs(settings=settings), instance, job, assets=[asset])
     if not outcome.success:
-        logging.getLogger(__name__).error("option network: %s", outcome.reason)
+        logging.getLogger(__name__).error("%s: %s", asset, outcome.reason)
     return 0 if outcome.success else 1
 
 

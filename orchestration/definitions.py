@@ -9,6 +9,7 @@ import dagster as dg
 
 from ml_assets.steps import Steps
 from ml_assets.storage import ArtifactStore
+from orchestration.assets.american import american_weights
 from orchestration.assets.base import mamba_base_weights
 from orchestration.assets.options import latency_benchmark, pinn_weights
 from orchestration.assets.prices import raw_prices
@@ -27,6 +28,7 @@ from orchestration.resources import LazySource, open_store
 from orchestration.settings import Settings
 
 __all__ = [
+    "AMERICAN_ASSETS",
     "BASE_ASSETS",
     "DATA_ASSETS",
     "FLEET_ASSETS",
@@ -44,6 +46,7 @@ SYMBOL_ASSETS = [*_DATA, *_MODEL]
 BASE_ASSETS = [mamba_base_weights]
 OPTION_ASSETS = [pinn_weights, latency_benchmark]
 QUOTE_ASSETS = [option_quotes, option_walk_forward]
+AMERICAN_ASSETS = [american_weights]
 FLEET_ASSETS = [promotion, release]
 # The two halves of a symbol's way, between which the base model is trained.
 DATA_ASSETS = [asset.key.to_user_string() for asset in _DATA]
@@ -63,7 +66,14 @@ def build_defs(
         Settings instead of those of environment and file.
     """
     settings = settings or Settings()
-    assets = [*SYMBOL_ASSETS, *BASE_ASSETS, *OPTION_ASSETS, *QUOTE_ASSETS, *FLEET_ASSETS]
+    assets = [
+        *SYMBOL_ASSETS,
+        *BASE_ASSETS,
+        *OPTION_ASSETS,
+        *AMERICAN_ASSETS,
+        *QUOTE_ASSETS,
+        *FLEET_ASSETS,
+    ]
     resources: dict[str, Any] = {
         "settings": settings,
         "store": open_store(settings),
@@ -86,6 +96,7 @@ def build_defs(
             dg.define_asset_job("base_pipeline", dg.AssetSelection.assets(*BASE_ASSETS)),
             dg.define_asset_job("option_pipeline", dg.AssetSelection.assets(*OPTION_ASSETS)),
             dg.define_asset_job("quotes_pipeline", dg.AssetSelection.assets(*QUOTE_ASSETS)),
+            dg.define_asset_job("american_pipeline", dg.AssetSelection.assets(*AMERICAN_ASSETS)),
             dg.define_asset_job("fleet_verdict", dg.AssetSelection.assets(*FLEET_ASSETS)),
         ],
         sensors=[new_symbols],

@@ -66,6 +66,8 @@ class Settings(BaseSettings):
     pinn_bfgs_iterations: int = Field(6000, ge=0, description="Second phase: self-scaled BFGS.")
     pinn_soft: bool = Field(True, description="Also train the soft variant, for the report (some seconds).")
     latency_batch: int = Field(1_000_000, ge=1, description="Options in the largest batch that is measured.")
+    american_adam_steps: int = Field(600, ge=1, description="First phase of the American network's training.")
+    american_bfgs_iterations: int = Field(8000, ge=0, description="Second phase: self-scaled BFGS.")
 
     quarantine_accuracy: float = Field(
         0.60, gt=0.5, le=1, description="Above it on real daily prices: quarantine."

@@ -15,12 +15,20 @@ from ml_assets.pinn.timing import Timing
 from ml_assets.pinn.weights import initial_parameters
 from ml_assets.storage import ArtifactStore, FileLock, GateVerdict, certify
 
-__all__ = ["ALIAS", "latency_report", "pinn_store", "publish", "quick_weights", "random_weights"]
+__all__ = [
+    "ALIAS",
+    "latency_report",
+    "pinn_store",
+    "publish",
+    "quick_weights",
+    "random_weights",
+    "shared_folder",
+]
 
 ALIAS = "models/pinn/option_pricing/option_pricing.npz"
 
 
-def _shared_folder(factory: pytest.TempPathFactory) -> Path:
+def shared_folder(factory: pytest.TempPathFactory) -> Path:
     """A folder of this test run alone, seen by all its xdist workers."""
     base = factory.getbasetemp()
     return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
@@ -29,7 +37,7 @@ def _shared_folder(factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def quick_weights(tmp_path_factory: pytest.TempPathFactory) -> PinnWeights:
     """``PinnRecipe.quick()``, trained by whichever worker comes first."""
-    path = _shared_folder(tmp_path_factory) / "pinn_quick.npz"
+    path = shared_folder(tmp_path_factory) / "pinn_quick.npz"
     with FileLock(path.with_suffix(".lock"), timeout=300):
         if not path.exists():
             from ml_assets.pinn.training import train_pinn

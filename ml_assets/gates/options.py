@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ml_assets.gates._options import in_words as _at
+from ml_assets.gates._options import worst as _worst
 from ml_assets.gates.result import GateResult
 from ml_assets.pinn.closed_form import value_closed_form
 from ml_assets.pinn.greeks import value_network
@@ -109,20 +111,6 @@ class _Evaluation:
     @property
     def both(self) -> tuple[tuple[Quotes, dict[str, Array]], ...]:
         return (self.call, self.calls), (self.put, self.puts)
-
-
-def _at(quotes: Quotes, i: int) -> str:
-    """One option in words."""
-    kind = "call" if quotes.is_call[i] else "put"
-    return (
-        f"{kind} S={quotes.S[i]:.6g} K={quotes.K[i]:.6g} tau={quotes.tau[i]:.6g} r={quotes.r[i]:.4g} "
-        f"sigma={quotes.sigma[i]:.4g} q={quotes.q[i]:.4g}"
-    )
-
-
-def _worst(error: Array) -> int:
-    """Index of the largest error; NaN counts as the largest."""
-    return int(np.argmax(np.where(np.isnan(error), np.inf, error)))
 
 
 def _parity(e: _Evaluation, limits: PinnThresholds) -> GateResult:

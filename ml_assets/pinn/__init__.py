@@ -8,16 +8,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ml_assets.pinn.certified import certified_weights
 from ml_assets.pinn.closed_form import black_scholes
 from ml_assets.pinn.model import OptionPricingPINN
 from ml_assets.pinn.quotes import QuoteError
 from ml_assets.pinn.recipe import Domain, PinnRecipe
-from ml_assets.pinn.serving import PINNCache, certified_weights
+from ml_assets.pinn.serving import PINNCache
 from ml_assets.pinn.weights import PinnWeights, WeightsError
 
 if TYPE_CHECKING:
     from ml_assets.pinn.latency import LatencyError, LatencyReport, measure_latency
-    from ml_assets.pinn.training import Progress, train_pinn
+    from ml_assets.pinn.progress import Progress
+    from ml_assets.pinn.training import train_pinn
 
 __all__ = [
     "Domain",
@@ -39,7 +41,7 @@ __all__ = [
 _LAZY = {
     "LatencyError": "latency",
     "LatencyReport": "latency",
-    "Progress": "training",
+    "Progress": "progress",
     "measure_latency": "latency",
     "train_pinn": "training",
 }

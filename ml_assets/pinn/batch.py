@@ -14,7 +14,13 @@ if TYPE_CHECKING:
 
 __all__ = ["columns_from_records", "records_from_columns"]
 
-_DEFAULTS: Mapping[str, float | str] = {"r": 0.05, "sigma": 0.2, "q": 0.0, "option_type": "call"}
+_DEFAULTS: Mapping[str, float | str] = {
+    "r": 0.05,
+    "sigma": 0.2,
+    "q": 0.0,
+    "option_type": "call",
+    "exercise": "european",
+}
 _REQUIRED = ("S", "K", "tau")
 _FIELDS = (*_REQUIRED, *_DEFAULTS)
 
@@ -43,7 +49,7 @@ def _check_names(names: Sequence[str], where: str) -> None:
 def columns_from_records(
     options: Sequence[Mapping[str, Any]] | Mapping[str, Any] | pd.DataFrame,
 ) -> dict[str, Any]:
-    """Turn options into keyword arguments of :func:`ml_assets.pinn.quotes.make_quotes`.
+    """Turn options into ``exercise`` and keyword arguments of :func:`ml_assets.pinn.quotes.make_quotes`.
 
     Raises
     ------

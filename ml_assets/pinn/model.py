@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from ml_assets.pinn.greeks import value_quotes
+from ml_assets.pinn.exercise import SOURCES, Exercise, Networks, value_by_exercise
 from ml_assets.pinn.quotes import Number, OptionType, Quotes, check_option_type, make_quotes
 from ml_assets.pinn.recipe import PinnRecipe
 from ml_assets.pinn.weights import PinnWeights, WeightsError
 
 if TYPE_CHECKING:
-    from ml_assets.pinn.training import Progress
+    from ml_assets.pinn.american.weights import AmericanWeights
+    from ml_assets.pinn.progress import Progress
 
 __all__ = ["OptionPricingPINN", "Valuation", "finish", "read_weights"]
 
@@ -25,7 +26,7 @@ Valuation = dict[str, Any]
 """``price``, ``delta``, ``gamma``, ``vega``, ``theta``, ``rho`` and ``source``: floats for a single
 option, arrays of the broadcast shape otherwise."""
 
-_SOURCES = np.array(["closed_form", "network"])
+_SOURCES = np.array(SOURCES)
 
 
 def read_weights(path: str | os.PathLike[str]) -> PinnWeights:
@@ -55,15 +56,15 @@ def read_weights(path: str | os.PathLike[str]) -> PinnWeights:
 
 
 def finish(
-    values: dict[str, npt.NDArray[np.float64]], by_network: npt.NDArray[np.bool_], quotes: Quotes
+    values: dict[str, npt.NDArray[np.float64]], methods: npt.NDArray[np.intp], quotes: Quotes
 ) -> Valuation:
     """Give results the shape of the inputs: floats for a single option, arrays otherwise."""
     if quotes.shape == ():
         single: Valuation = {name: float(column[0]) for name, column in values.items()}
-        single["source"] = "network" if by_network[0] else "closed_form"
+        single["source"] = SOURCES[methods[0]]
         return single
     shaped: Valuation = {name: column.reshape(quotes.shape) for name, column in values.items()}
-    shaped["source"] = _SOURCES[by_network.astype(np.intp)].reshape(quotes.shape)
+    shaped["source"] = _SOURCES[methods].reshape(quotes.shape)
     return shaped
 
 
@@ -101,6 +102,7 @@ class OptionPricingPINN:
         self.sigma = sigma
         self.physics_weight = replace(PinnRecipe(), physics_weight=physics_weight).physics_weight
         self._weights: PinnWeights | None = None
+        self._american: AmericanWeights | None = None
 
     def __repr__(self) -> str:
         state = (
@@ -132,6 +134,25 @@ class OptionPricingPINN:
     def weights(self, value: PinnWeights) -> None:
         self._weights = value
 
+    @property
+    def american_weights(self) -> AmericanWeights:
+        """The network for American options: the one set, else the certified one of the default store.
+
+        Raises
+        ------
+        WeightsError
+            If neither exists; says which command trains it.
+        """
+        if self._american is None:
+            from ml_assets.pinn.certified import certified_american_weights
+
+            self._american = certified_american_weights()[0]
+        return self._american
+
+    @american_weights.setter
+    def american_weights(self, value: AmericanWeights) -> None:
+        self._american = value
+
     def load_weights(self, path: str | os.PathLike[str]) -> None:
         """Load a weights file, or the only one in a folder; see :func:`read_weights`."""
         self._weights = read_weights(path)
@@ -156,6 +177,7 @@ class OptionPricingPINN:
         sigma: Number | None = None,
         q: Number = 0.0,
         option_type: OptionType | None = None,
+        exercise: Exercise = "european",
         *,
         greeks: bool = True,
     ) -> Valuation:
@@ -174,6 +196,9 @@ class OptionPricingPINN:
             Dividend yield per year.
         option_type : str or array-like of str, optional
             Default: that of this object.
+        exercise : str or array-like of str
+            ``'european'`` or ``'american'``, for all options or for each. American options are valued by a
+            network of their own; see :attr:`american_weights`.
         greeks : bool
             Without them the price alone is computed, in less than half the time.
 
@@ -182,7 +207,8 @@ class OptionPricingPINN:
         dict
             ``price``, ``delta``, ``gamma``, ``vega``, ``theta``, ``rho`` in the units of
             :data:`ml_assets.pinn.quotes.GREEKS`, and ``source``: ``'network'``, or ``'closed_form'`` for
-            an option outside the domain of the training (see :class:`ml_assets.pinn.recipe.Domain`).
+            an option outside the domain of the training (see :class:`ml_assets.pinn.recipe.Domain`);
+            of American options see :func:`ml_assets.pinn.american.value.value_american`.
             Floats when every input is a scalar, else arrays of the broadcast shape.
 
         Raises
@@ -201,4 +227,5 @@ class OptionPricingPINN:
             q,
             self.option_type if option_type is None else option_type,
         )
-        return finish(*value_quotes(self.weights, quotes, greeks=greeks), quotes)
+        networks = Networks(lambda: self.weights, lambda: self.american_weights)
+        return finish(*value_by_exercise(quotes, exercise, networks, greeks=greeks), quotes)

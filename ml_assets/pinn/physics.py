@@ -7,7 +7,7 @@ only.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -28,6 +28,7 @@ __all__ = [
     "points_from",
     "propagate",
     "residual",
+    "unflatten",
 ]
 
 Array = npt.NDArray[np.float64]
@@ -150,10 +151,10 @@ def loss_terms(layers: Layers, points: Points, edge: Points, feature_s: float) -
     return LossTerms(*(tf.reduce_mean(tf.square(term)) for term in (weighted, outside, parity)))
 
 
-def unflatten(parameters: Any, width: int, depth: int) -> Layers:
-    """Cut a flat parameter tensor into (kernel, bias) pairs, in the order of ``PinnWeights``."""
+def unflatten(parameters: Any, shapes: Sequence[tuple[int, int]]) -> Layers:
+    """Cut a flat parameter tensor into (kernel, bias) pairs, in the order of ``NetworkWeights``."""
     layers, at = [], 0
-    for fan_in, fan_out in layer_shapes(width, depth):
+    for fan_in, fan_out in shapes:
         kernel = tf.reshape(parameters[at : at + fan_in * fan_out], [fan_in, fan_out])
         at += fan_in * fan_out
         layers.append((kernel, parameters[at : at + fan_out]))
@@ -174,7 +175,7 @@ def compile_loss(width: int, depth: int, domain: Domain) -> LossFunction:
     ) -> tuple[Any, Any, LossTerms]:
         with tf.GradientTape() as tape:
             tape.watch(parameters)
-            terms = loss_terms(unflatten(parameters, width, depth), points, edge, feature_s)
+            terms = loss_terms(unflatten(parameters, layer_shapes(width, depth)), points, edge, feature_s)
             loss = physics_weight * terms.residual + terms.boundary + terms.parity
         return loss, tape.gradient(loss, parameters), terms
 

@@ -1,4 +1,4 @@
-"""Serve option prices from the certified network: one network per process, a bounded cache, one pass per
+"""Serve option prices from the certified networks: one network per process, a bounded cache, one pass per
 batch.
 
 Nothing here imports TensorFlow, and pandas only if the caller already passes a DataFrame.
@@ -13,25 +13,22 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ml_assets.pinn.batch import columns_from_records, records_from_columns
-from ml_assets.pinn.greeks import value_quotes
+from ml_assets.pinn.certified import (
+    certified_american_weights,
+    certified_weights,
+    forget_american_weights,
+)
+from ml_assets.pinn.exercise import Networks, value_by_exercise
 from ml_assets.pinn.model import Valuation, finish, read_weights
 from ml_assets.pinn.quotes import QuoteError, make_quotes
-from ml_assets.pinn.weights import PinnWeights, WeightsError
+from ml_assets.pinn.weights import PinnWeights
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from ml_assets.storage import Certificate
+    from ml_assets.pinn.american.weights import AmericanWeights
 
-__all__ = ["ASSET", "STORE_VARIABLE", "CacheStats", "PINNCache", "certified_weights", "default_store"]
-
-ASSET = "pinn_weights"
-"""Asset of the store that serving reads."""
-STORE_VARIABLE = "ML_ASSETS_STORE"
-"""Environment variable that names the store when no argument does."""
-
-_loaded: dict[str, tuple[PinnWeights, Certificate]] = {}
-_loading = threading.Lock()
+__all__ = ["CacheStats", "PINNCache"]
 
 
 class CacheStats(NamedTuple):
@@ -43,54 +40,8 @@ class CacheStats(NamedTuple):
     capacity: int
 
 
-def default_store() -> str:
-    """Root of the store: the environment variable, else ``./var/store``."""
-    return os.environ.get(STORE_VARIABLE) or "./var/store"
-
-
-def certified_weights(store: str | None = None, *, refresh: bool = False) -> tuple[PinnWeights, Certificate]:
-    """Read the current certified network once per process and store; thread-safe.
-
-    Parameters
-    ----------
-    store : str, optional
-        Root folder or URL; default: :func:`default_store`.
-    refresh : bool
-        Read again, to take up a version published since.
-
-    Returns
-    -------
-    weights : PinnWeights
-    certificate : Certificate
-        What the gates said about exactly these bytes.
-
-    Raises
-    ------
-    WeightsError
-        If the store has no such version.
-    NotCertified
-        If the bytes or their certificate do not verify.
-    """
-    root = default_store() if store is None else str(store)
-    with _loading:
-        if refresh or root not in _loaded:
-            from ml_assets.storage import (
-                ArtifactStore,
-            )  # only a process that reads a store pays for its imports
-
-            reader = ArtifactStore(root)
-            if reader.current(ASSET) is None:
-                raise WeightsError(
-                    f"no certified version of {ASSET!r} in the store {root!r}: run `make run` (everything) "
-                    f"or `make pinn` (the network alone), or point {STORE_VARIABLE} to the store that has one"
-                )
-            data, certificate = reader.read(ASSET)
-            _loaded[root] = (PinnWeights.from_bytes(data), certificate)
-        return _loaded[root]
-
-
 class PINNCache:
-    """Prices European options, remembering the last quotes.
+    """Prices European and American options, remembering the last quotes.
 
     The network is loaded at the first price, verified against its certificate, and shared by every
     ``PINNCache`` of the process. Safe to use from many threads.
@@ -102,6 +53,8 @@ class PINNCache:
         ``./var/store``.
     weights : PinnWeights or path, optional
         Serve this network instead of the certified one: for tests and research, nothing is verified.
+    american_weights : AmericanWeights, optional
+        The same for American options; they come from the store if only ``weights`` are given.
     capacity : int
         Most quotes remembered; the least recently used is dropped first.
 
@@ -117,6 +70,7 @@ class PINNCache:
         store: str | os.PathLike[str] | None = None,
         weights: PinnWeights | str | os.PathLike[str] | None = None,
         *,
+        american_weights: AmericanWeights | None = None,
         capacity: int = 65_536,
     ) -> None:
         if capacity < 1:
@@ -127,10 +81,14 @@ class PINNCache:
         given = weights if weights is None or isinstance(weights, PinnWeights) else read_weights(weights)
         self._weights = given
         self._own_weights = given is not None
+        self._american = american_weights
+        self._own_american = american_weights is not None
         self._capacity = capacity
         self._lock = threading.Lock()
         self._quotes: OrderedDict[tuple[object, ...], Valuation] = OrderedDict()
         self._hits = self._misses = 0
+        self._version = 0  # of the networks, counted by refresh()
+        self._networks = Networks(lambda: self.weights, lambda: self.american_weights)
 
     @property
     def weights(self) -> PinnWeights:
@@ -138,6 +96,13 @@ class PINNCache:
         if self._weights is None:
             self._weights = certified_weights(self._store)[0]
         return self._weights
+
+    @property
+    def american_weights(self) -> AmericanWeights:
+        """The network for American options; loaded when the first of them is priced."""
+        if self._american is None:
+            self._american = certified_american_weights(self._store)[0]
+        return self._american
 
     @property
     def stats(self) -> CacheStats:
@@ -152,12 +117,17 @@ class PINNCache:
             self._hits = self._misses = 0
 
     def refresh(self) -> None:
-        """Take up the store's current certified version, and forget the quotes of the last one."""
+        """Take up the store's current certified versions, and forget the quotes of the last ones."""
+        weights, american = self._weights, self._american
         if not self._own_weights:
             weights = certified_weights(self._store, refresh=True)[0]
-            with self._lock:
-                self._weights = weights
-                self._quotes.clear()
+        if not self._own_american:  # read again by whoever prices an American option next, if anyone does
+            american = None
+            forget_american_weights(self._store)
+        with self._lock:
+            self._weights, self._american = weights, american
+            self._version += 1
+            self._quotes.clear()
 
     def predict_with_cache(
         self,
@@ -168,6 +138,7 @@ class PINNCache:
         sigma: float = 0.2,
         option_type: str = "call",
         q: float = 0.0,
+        exercise: str = "european",
     ) -> Valuation:
         """Price and Greeks of one option; the second time from memory.
 
@@ -176,6 +147,7 @@ class PINNCache:
         S, K, tau, r, sigma, q : float
             Spot, strike, years to expiry, rate, volatility and dividend yield (decimals per year).
         option_type : {'call', 'put'}
+        exercise : {'european', 'american'}
 
         Returns
         -------
@@ -189,7 +161,7 @@ class PINNCache:
         """
         # Every input is in the key: a put kept by strike and expiry alone goes stale when spot or rate moves.
         try:
-            key = (float(S), float(K), float(tau), float(r), float(sigma), float(q), option_type)
+            key = (float(S), float(K), float(tau), float(r), float(sigma), float(q), option_type, exercise)
             held = self._recall(key)
         except TypeError as error:
             raise QuoteError(
@@ -197,10 +169,10 @@ class PINNCache:
                 f"pass many to batch_predict"
             ) from error
         if held is None:
-            weights = self.weights
+            version = self._version
             quotes = make_quotes(*key[:6], option_type=option_type)
-            held = finish(*value_quotes(weights, quotes), quotes)
-            self._remember(key, held, weights)
+            held = finish(*value_by_exercise(quotes, exercise, self._networks), quotes)
+            self._remember(key, held, version)
         return dict(held)
 
     def _recall(self, key: tuple[object, ...]) -> Valuation | None:
@@ -213,9 +185,9 @@ class PINNCache:
             self._quotes.move_to_end(key)
             return held
 
-    def _remember(self, key: tuple[object, ...], valuation: Valuation, weights: PinnWeights) -> None:
+    def _remember(self, key: tuple[object, ...], valuation: Valuation, version: int) -> None:
         with self._lock:
-            if weights is not self._weights:  # refreshed meanwhile: this price is of the version before
+            if version != self._version:  # refreshed meanwhile: this price is of the version before
                 return
             self._quotes[key] = valuation
             if len(self._quotes) > self._capacity:
@@ -232,8 +204,9 @@ class PINNCache:
         Parameters
         ----------
         options_list : list of dict, dict of arrays, or DataFrame
-            Fields ``S``, ``K``, ``tau`` and optionally ``r`` (0.05), ``sigma`` (0.2), ``q`` (0) and
-            ``option_type`` (``'call'``). A dict of arrays is the fastest form.
+            Fields ``S``, ``K``, ``tau`` and optionally ``r`` (0.05), ``sigma`` (0.2), ``q`` (0),
+            ``option_type`` (``'call'``) and ``exercise`` (``'european'``). A dict of arrays is the fastest
+            form.
         greeks : bool
             Without them a batch takes less than half the time.
 
@@ -248,6 +221,7 @@ class PINNCache:
             For a missing or unknown field, or a value no price can be computed from, with its position.
         """
         columns = columns_from_records(options_list)
+        exercise = columns.pop("exercise")
         quotes = make_quotes(**columns)
-        result = finish(*value_quotes(self.weights, quotes, greeks=greeks), quotes)
+        result = finish(*value_by_exercise(quotes, exercise, self._networks, greeks=greeks), quotes)
         return records_from_columns(result, options_list)

@@ -5,9 +5,7 @@ from __future__ import annotations
 import functools
 import logging
 import math
-import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -18,43 +16,21 @@ from threadpoolctl import threadpool_limits
 from ml_assets.pinn.adam import AdamState, adam
 from ml_assets.pinn.bfgs import BfgsResult, BfgsState, self_scaled_bfgs
 from ml_assets.pinn.physics import LossTerms, Points, compile_loss, edge_points, points_from
+from ml_assets.pinn.progress import Clock, ProgressCallback
 from ml_assets.pinn.recipe import Domain, PinnRecipe
 from ml_assets.pinn.resume import Keeper, TrainingState, keeping
 from ml_assets.pinn.weights import PinnWeights, initial_parameters
 from ml_assets.training.backend import tf
 
-__all__ = ["Clock", "Progress", "ProgressCallback", "TrainingProblem", "collocation", "train_pinn"]
+__all__ = [
+    "TrainingProblem",
+    "collocation",
+    "train_pinn",
+]
 
 logger = logging.getLogger(__name__)
 
 Array = npt.NDArray[np.float64]
-
-_REPORT_EVERY = 50
-
-
-@dataclass(frozen=True)
-class Progress:
-    """One report of a running training.
-
-    Attributes
-    ----------
-    phase : str
-        ``'adam'`` or ``'bfgs'``.
-    step, total : int
-        Steps done in all phases, and planned.
-    loss : float
-    seconds : float
-        Since the start, compilation included; with those of an interrupted run that this one goes on with.
-    """
-
-    phase: str
-    step: int
-    total: int
-    loss: float
-    seconds: float
-
-
-ProgressCallback = Callable[[Progress], None]
 
 
 def collocation(count: int, domain: Domain, seed: int) -> tuple[Array, Array]:
@@ -109,31 +85,6 @@ class TrainingProblem:
         """Loss and gradient, for the optimizer."""
         loss, gradient, _ = self.evaluate(parameters)
         return loss, gradient
-
-
-class Clock:
-    """Reports progress, keeps the loss curve and watches the time budget."""
-
-    def __init__(self, recipe: PinnRecipe, progress: ProgressCallback | None) -> None:
-        self.started = time.monotonic()
-        self.curve: list[tuple[float, float]] = []
-        self._budget = recipe.time_budget
-        self._total = recipe.adam_steps + recipe.bfgs_iterations
-        self._progress = progress
-
-    @property
-    def seconds(self) -> float:
-        """Time since the start, with that of an interrupted run before."""
-        return time.monotonic() - self.started
-
-    def tick(self, phase: str, step: int, loss: float) -> bool:
-        """Note a step; True when the budget is spent."""
-        seconds = self.seconds
-        if step % _REPORT_EVERY == 0 or step == self._total:
-            self.curve.append((step, loss))
-            if self._progress is not None:
-                self._progress(Progress(phase, step, self._total, loss, seconds))
-        return self._budget is not None and seconds >= self._budget
 
 
 class _Run:

@@ -15,12 +15,22 @@ import numpy.typing as npt
 
 from ml_assets.pinn.recipe import Domain
 
-__all__ = ["INPUTS", "PinnWeights", "WeightsError", "initial_parameters", "layer_shapes"]
+__all__ = [
+    "INPUTS",
+    "NetworkWeights",
+    "PinnWeights",
+    "WeightsError",
+    "glorot_parameters",
+    "initial_parameters",
+    "layer_shapes",
+]
 
 INPUTS = 3
-"""Inputs of the network: two even functions of z, and s."""
+"""Inputs of the European network: two even functions of z, and s."""
 _FORMAT = 2
 _META = "meta"
+# What numpy and zipfile raise on damaged archives; RuntimeError is an unknown compression or a password.
+_UNREADABLE = (OSError, EOFError, KeyError, TypeError, ValueError, RuntimeError, zipfile.BadZipFile)
 
 Array = npt.NDArray[np.float64]
 
@@ -29,16 +39,13 @@ class WeightsError(ValueError):
     """The bytes or arrays are no usable network."""
 
 
-def layer_shapes(width: int, depth: int) -> tuple[tuple[int, int], ...]:
+def layer_shapes(width: int, depth: int, inputs: int = INPUTS) -> tuple[tuple[int, int], ...]:
     """Kernel shapes of ``depth`` tanh layers of ``width`` units and the linear output."""
-    return ((INPUTS, width), *(((width, width),) * (depth - 1)), (width, 1))
+    return ((inputs, width), *(((width, width),) * (depth - 1)), (width, 1))
 
 
-def initial_parameters(width: int, depth: int, seed: int) -> Array:
-    """Draw the flat parameter vector that training starts from.
-
-    Glorot-uniform kernels and zero biases, except the output's, which starts at the exact at-the-money value
-    ``-ln(2 pi)`` of the small-volatility limit.
+def glorot_parameters(shapes: Sequence[tuple[int, int]], seed: int, output_bias: float) -> Array:
+    """Draw a flat parameter vector: Glorot-uniform kernels, zero biases except the output's.
 
     Returns
     -------
@@ -46,25 +53,33 @@ def initial_parameters(width: int, depth: int, seed: int) -> Array:
     """
     rng = np.random.default_rng(seed)
     parts: list[Array] = []
-    for fan_in, fan_out in layer_shapes(width, depth):
+    for fan_in, fan_out in shapes:
         limit = np.sqrt(6.0 / (fan_in + fan_out))
         parts += [rng.uniform(-limit, limit, fan_in * fan_out), np.zeros(fan_out)]
-    parts[-1][:] = -np.log(2.0 * np.pi)
+    parts[-1][:] = output_bias
     return np.concatenate(parts)
 
 
+def initial_parameters(width: int, depth: int, seed: int) -> Array:
+    """Parameters that the European training starts from, shape (n_parameters,).
+
+    The output's bias is the exact at-the-money value ``-ln(2 pi)`` of the small-volatility limit.
+    """
+    return glorot_parameters(layer_shapes(width, depth), seed, -np.log(2.0 * np.pi))
+
+
 @dataclass(frozen=True, eq=False)
-class PinnWeights:
-    """A network for European options, ready to serve.
+class NetworkWeights:
+    """A network of tanh layers as a value; base of the artifacts.
 
     Parameters
     ----------
-    kernels : tuple of ndarray, shapes ``(3, width), (width, width), ..., (width, 1)``
+    kernels : tuple of ndarray, shapes ``(inputs, width), (width, width), ..., (width, 1)``
         Float64 kernels, in order.
     biases : tuple of ndarray, shapes ``(width,), ..., (1,)``
         Float64 biases, in order.
-    domain : Domain
-        Where the network was trained; outside it the closed form answers.
+    domain
+        Where the network was trained.
     seed : int
         Seed of the training.
     figures : mapping, optional
@@ -78,18 +93,22 @@ class PinnWeights:
         If the shapes do not chain or a number is not finite.
     """
 
-    kind: ClassVar[str] = "pinn_weights"
+    kind: ClassVar[str]
     extension: ClassVar[str] = ".npz"
+    inputs: ClassVar[int]
+    domain_type: ClassVar[type[Any]]
+    name: ClassVar[str]
+    command: ClassVar[str]
 
     kernels: tuple[Array, ...]
     biases: tuple[Array, ...]
-    domain: Domain = field(default_factory=Domain)
+    domain: Any = None
     seed: int = 0
     figures: Mapping[str, float | int | str] = field(default_factory=dict)
     history: Array = field(default_factory=lambda: np.zeros((0, 2)))
 
     def __post_init__(self) -> None:
-        _check_arrays(self.kernels, self.biases)
+        _check_arrays(self.kernels, self.biases, self.inputs)
         for array in (*self.kernels, *self.biases, self.history):
             array.setflags(write=False)
 
@@ -97,7 +116,7 @@ class PinnWeights:
     def from_parameters(cls, parameters: Array, width: int, depth: int, **fields: Any) -> Self:
         """Cut a flat parameter vector (kernel, bias, kernel, bias, ...) into layers."""
         kernels, biases, at = [], [], 0
-        for fan_in, fan_out in layer_shapes(width, depth):
+        for fan_in, fan_out in layer_shapes(width, depth, cls.inputs):
             kernels.append(parameters[at : at + fan_in * fan_out].reshape(fan_in, fan_out).copy())
             at += fan_in * fan_out
             biases.append(parameters[at : at + fan_out].copy())
@@ -128,6 +147,7 @@ class PinnWeights:
         """Encode as ``.npz``; equal networks give equal bytes (zip entries carry no time)."""
         meta = {
             "format": _FORMAT,
+            "kind": self.kind,
             "architecture": {"width": self.width, "depth": self.depth, "activation": "tanh"},
             "domain": asdict(self.domain),
             "seed": self.seed,
@@ -154,6 +174,11 @@ class PinnWeights:
                 raise WeightsError(
                     f"weights of format {meta['format']}, this version reads {_FORMAT}: train again"
                 )
+            if meta["kind"] != cls.kind:
+                raise WeightsError(
+                    f"these are weights of kind {meta['kind']!r}, not {cls.kind!r}: "
+                    f"pass the .npz that `make {cls.command}` wrote"
+                )
             if meta.pop("digest") != _digest(arrays, meta):
                 raise WeightsError(
                     "these weights are not those that the training wrote: something has changed them since; "
@@ -167,25 +192,17 @@ class PinnWeights:
             return cls(
                 kernels=tuple(arrays[f"kernel_{i}"] for i in layers),
                 biases=tuple(arrays[f"bias_{i}"] for i in layers),
-                domain=Domain(**meta["domain"]),
+                domain=cls.domain_type(**meta["domain"]),
                 seed=int(meta["seed"]),
                 figures=meta["figures"],
                 history=arrays["history"],
             )
-        # RuntimeError is what zipfile says of damaged flags: encrypted, of a later version.
-        except (
-            OSError,
-            EOFError,
-            KeyError,
-            TypeError,
-            ValueError,
-            RuntimeError,
-            zipfile.BadZipFile,
-        ) as error:
+        except _UNREADABLE as error:
             if isinstance(error, WeightsError):
                 raise
             raise WeightsError(
-                f"these {len(data)} bytes are no PINN weights ({error}): pass the .npz that `make pinn` wrote"
+                f"these {len(data)} bytes are no {cls.name} weights ({error}): "
+                f"pass the .npz that `make {cls.command}` wrote"
             ) from error
 
 
@@ -199,13 +216,26 @@ def _digest(arrays: Mapping[str, npt.NDArray[Any]], meta: Mapping[str, Any]) -> 
     return digest.hexdigest()
 
 
-def _check_arrays(kernels: Sequence[Array], biases: Sequence[Array]) -> None:
-    """Refuse layers that do not chain from three inputs to one output, or hold NaN."""
+@dataclass(frozen=True, eq=False)
+class PinnWeights(NetworkWeights):
+    """A network for European options, ready to serve; outside its domain the closed form answers."""
+
+    kind: ClassVar[str] = "pinn_weights"
+    inputs: ClassVar[int] = INPUTS
+    domain_type: ClassVar[type[Any]] = Domain
+    name: ClassVar[str] = "PINN"
+    command: ClassVar[str] = "pinn"
+
+    domain: Domain = field(default_factory=Domain)
+
+
+def _check_arrays(kernels: Sequence[Array], biases: Sequence[Array], inputs: int) -> None:
+    """Refuse layers that do not chain from the inputs to one output, or hold NaN."""
     if len(kernels) < 2 or len(kernels) != len(biases):
         raise WeightsError(
             f"a network needs a kernel and a bias per layer, got {len(kernels)} and {len(biases)}"
         )
-    fan_in = INPUTS
+    fan_in = inputs
     for i, (kernel, bias) in enumerate(zip(kernels, biases, strict=True)):
         if kernel.ndim != 2 or kernel.shape[0] != fan_in or bias.shape != (kernel.shape[1],):
             raise WeightsError(f"layer {i}: kernel {kernel.shape} and bias {bias.shape} after {fan_in} units")

@@ -23,11 +23,10 @@ from ml_assets.storage.reading import (
     require_passed,
 )
 
-__all__ = ["PAGES", "ArtifactStore", "read_certified"]
+__all__ = ["ArtifactStore"]
 
 _log = logging.getLogger(__name__)
-PAGES = "reports"
-"""Folder of the store for people."""
+_PAGES = "reports"  # for people
 _SHELVES: tuple[Shelf, ...] = ("versions", "quarantine")
 
 
@@ -181,7 +180,7 @@ class ArtifactStore:
         ValueError
             If the path leaves that folder.
         """
-        target = alias_place(self.root, "", f"{PAGES}/{path}")
+        target = alias_place(self.root, "", f"{_PAGES}/{path}")
         atomic_write(target, page)
         return str(target)
 
@@ -283,20 +282,6 @@ class ArtifactStore:
             for shelf in _SHELVES:
                 prune(slot, shelf, self.keep_versions)
             yield
-
-
-def read_certified(
-    root: PathLike, asset: str, partition: str | None = None, sha256: str | None = None
-) -> tuple[bytes, Certificate]:
-    """Read a version that has passed its gates, from code outside the pipeline (a server, a notebook).
-
-    The same verification as the pipeline's own: see :meth:`ArtifactStore.read`.
-
-    Examples
-    --------
-    >>> data, certificate = read_certified("var/store", "mamba_weights", "AAPL")  # doctest: +SKIP
-    """
-    return ArtifactStore(root).read(asset, partition, sha256)
 
 
 def _describe(certificate: Certificate) -> str:

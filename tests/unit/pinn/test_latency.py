@@ -25,13 +25,13 @@ from tests.pinn_fixtures import latency_report, random_weights
 SLEEP = """
 import itertools, time
 import ml_assets.pinn.serving as serving
-fast, calls = serving.value_quotes, itertools.count(1)
+fast, calls = serving.value_by_exercise, itertools.count(1)
 def slow(*arguments, **options):
     call = next(calls)
     if call % 14 == 0 and call <= 98:
         time.sleep(1.0)
     return fast(*arguments, **options)
-serving.value_quotes = slow
+serving.value_by_exercise = slow
 """
 
 

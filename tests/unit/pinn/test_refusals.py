@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from ml_assets.mamba import MambaBaseWeights
-from ml_assets.pinn import OptionPricingPINN, PINNCache, PinnWeights, WeightsError, serving
+from ml_assets.pinn import OptionPricingPINN, PINNCache, PinnWeights, WeightsError, certified
 from ml_assets.pinn.weights import _digest
 from ml_assets.storage import ArtifactStore, GateVerdict, NotCertified, certify
 from tests.pinn_fixtures import publish, random_weights
@@ -134,7 +134,7 @@ def test_put_in_the_place_of_the_certified_one_it_is_refused(
     sha256 = publish(ArtifactStore(tmp_path), quick_weights)
     (victim,) = tmp_path.rglob(f"versions/{sha256}.npz")
     victim.write_bytes(make())
-    serving._loaded.clear()
+    certified._loaded.clear()
     with pytest.raises(NotCertified, match="pinn_weights"):
         PINNCache(store=tmp_path).predict_with_cache(S=100, K=100, tau=1.0)
 

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ml_assets.pinn import OptionPricingPINN, PINNCache, PinnWeights, QuoteError, WeightsError, serving
+from ml_assets.pinn import OptionPricingPINN, PINNCache, PinnWeights, QuoteError, WeightsError, certified
 from ml_assets.pinn.quotes import GREEKS
 from ml_assets.storage import ArtifactStore, NotCertified
 from tests.pinn_fixtures import ALIAS, publish, random_weights
@@ -32,9 +32,9 @@ def cache() -> PINNCache:
 @pytest.fixture
 def forgotten() -> Iterator[None]:
     """Networks loaded by a test are not those of the next."""
-    serving._loaded.clear()
+    certified._loaded.clear()
     yield
-    serving._loaded.clear()
+    certified._loaded.clear()
 
 
 def direct(**option: object) -> dict[str, object]:
@@ -162,10 +162,10 @@ def test_constructor_refuses_nonsense() -> None:
 def test_empty_store_says_how_to_fill_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(WeightsError, match=r"make run.*make pinn.*ML_ASSETS_STORE"):
         PINNCache(store=tmp_path).predict_with_cache(**AT)
-    monkeypatch.setenv(serving.STORE_VARIABLE, str(tmp_path / "other"))
+    monkeypatch.setenv(certified.STORE_VARIABLE, str(tmp_path / "other"))
     with pytest.raises(WeightsError, match="other"):
         PINNCache().predict_with_cache(**AT)
-    monkeypatch.delenv(serving.STORE_VARIABLE)
+    monkeypatch.delenv(certified.STORE_VARIABLE)
     monkeypatch.chdir(tmp_path)
     with pytest.raises(WeightsError, match="var/store"):
         PINNCache().predict_with_cache(**AT)
@@ -173,7 +173,7 @@ def test_empty_store_says_how_to_fill_it(tmp_path: Path, monkeypatch: pytest.Mon
 
 @pytest.mark.usefixtures("forgotten")
 def test_one_network_per_process(pinn_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(serving.STORE_VARIABLE, str(pinn_store))
+    monkeypatch.setenv(certified.STORE_VARIABLE, str(pinn_store))
     with ThreadPoolExecutor(8) as pool:
         networks = list(pool.map(lambda _: PINNCache().weights, range(32)))
     assert len({id(weights) for weights in networks}) == 1
@@ -186,7 +186,7 @@ def test_only_certified_bytes_are_served(quick_weights: PinnWeights, tmp_path: P
         publish(store, random_weights(1))
     sha256 = publish(store, quick_weights)
     assert PINNCache(store=tmp_path).predict_with_cache(**AT)["source"] == "network"
-    serving._loaded.clear()
+    certified._loaded.clear()
     (victim,) = tmp_path.rglob(f"versions/{sha256}.npz")
     victim.write_bytes(random_weights(1).to_bytes())  # behind the store's back
     with pytest.raises(NotCertified):
@@ -218,7 +218,7 @@ def test_serving_imports_neither_tensorflow_nor_pandas(pinn_store: Path) -> None
     )
     done = subprocess.run(
         [sys.executable, "-c", code],
-        env={**os.environ, serving.STORE_VARIABLE: str(pinn_store)},
+        env={**os.environ, certified.STORE_VARIABLE: str(pinn_store)},
         capture_output=True,
         text=True,
         check=True,

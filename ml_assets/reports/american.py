@@ -1,0 +1,231 @@
+"""Report on the American network: accuracy beside QuantLib's engines, the boundary, the training."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ml_assets.gates.american import AmericanThresholds
+from ml_assets.gates.american_options import reference_prices
+from ml_assets.gates.result import GateResult
+from ml_assets.pinn.american.boundary import boundary
+from ml_assets.pinn.american.quantlib import QuantLibReference, ReferenceMissingError
+from ml_assets.pinn.american.value import value_boundary
+from ml_assets.pinn.american.weights import AmericanWeights
+from ml_assets.pinn.quotes import Quotes
+from ml_assets.reports.pictures import BLUE, GREY, ORANGE, RED, drawing
+
+__all__ = ["AccuracyRow", "AmericanReport", "accuracy_rows", "american_report"]
+
+Array = npt.NDArray[np.float64]
+
+_FOLDER = "american"
+
+
+@dataclass(frozen=True)
+class AccuracyRow:
+    """One method on the options of the price gate.
+
+    Attributes
+    ----------
+    method : str
+    largest, mean : float
+        Error against QuantLib's high-precision scheme, per unit of strike.
+    microseconds : float
+        Per option, price only for QuantLib, with all Greeks for the network.
+    """
+
+    method: str
+    largest: float
+    mean: float
+    microseconds: float
+
+
+@dataclass(frozen=True)
+class AmericanReport:
+    """What the asset shows.
+
+    Attributes
+    ----------
+    table : str
+        Accuracy by method, Markdown.
+    training : bytes
+        Loss along the training, PNG.
+    pages : mapping of str to bytes
+        Files for people, by path under ``reports/``.
+    """
+
+    table: str
+    training: bytes
+    pages: Mapping[str, bytes]
+
+
+_PEERS: dict[str, Callable[[Any, Any], Any]] = {
+    "QuantLib QdFp accurate": lambda ql, p: ql.QdFpAmericanEngine(p, ql.QdFpAmericanEngine.accurateScheme()),
+    "QuantLib QdFp fast": lambda ql, p: ql.QdFpAmericanEngine(p, ql.QdFpAmericanEngine.fastScheme()),
+    "Bjerksund-Stensland (QuantLib)": lambda ql, p: ql.BjerksundStenslandApproximationEngine(p),
+    "Barone-Adesi-Whaley (QuantLib)": lambda ql, p: ql.BaroneAdesiWhaleyApproximationEngine(p),
+}
+
+
+def accuracy_rows(weights: AmericanWeights, limits: AmericanThresholds) -> list[AccuracyRow]:
+    """The network and QuantLib's quick engines on the options of the price gate, in one run.
+
+    Raises
+    ------
+    ReferenceMissingError
+        If QuantLib cannot be imported.
+    """
+    quotes, truth = reference_prices(limits.domain, limits.options, limits.per_axis, limits.seed)
+    methods: dict[str, Callable[[Quotes], Array]] = {
+        "boundary network, all Greeks": lambda q: value_boundary(weights, q)["price"],
+        **{name: QuantLibReference(engine).price for name, engine in _PEERS.items()},
+    }
+    rows = []
+    for name, price in methods.items():
+        start = time.perf_counter()
+        found = price(quotes)
+        seconds = time.perf_counter() - start
+        error = np.abs(found - truth) / quotes.K
+        rows.append(AccuracyRow(name, float(error.max()), float(error.mean()), seconds / error.size * 1e6))
+    return rows
+
+
+def _training_picture(weights: AmericanWeights) -> bytes:
+    """Loss along the training, PNG."""
+    with drawing(7.0, 3.0) as picture:
+        axes = picture.figure.subplots()
+        steps, loss = weights.history.T
+        adam = float(weights.figures.get("adam_steps", 0))
+        axes.semilogy(steps, loss, color=BLUE, linewidth=1.0)
+        axes.axvline(adam, color=GREY, linewidth=0.8, linestyle="--")
+        axes.set_xlabel("step: Adam up to the line, then self-scaled BFGS; each peak is a new draw of points")
+        axes.set_ylabel("loss")
+    return picture.png
+
+
+def _boundary_picture(weights: AmericanWeights) -> bytes:
+    """Boundary against time to expiry, for rates below, at and above the yield, PNG."""
+    tau = np.linspace(1e-3, weights.domain.tau_max, 300)
+    sigma = 0.2
+    one = np.ones_like(tau)
+    with drawing(7.0, 3.2) as picture:
+        axes = picture.figure.subplots()
+        for (r, q), color in zip(
+            ((0.08, 0.0), (0.05, 0.02), (0.05, 0.05), (0.03, 0.06)), (BLUE, GREY, ORANGE, RED), strict=True
+        ):
+            log_b = boundary(weights, sigma * np.sqrt(tau), r / sigma**2 * one, q / sigma**2 * one)
+            axes.plot(tau, np.exp(log_b), color=color, label=f"r {r:.0%}, q {q:.0%}")
+        axes.set_xlabel("years to expiry")
+        axes.set_ylabel("boundary / strike")
+        axes.set_title("a put is exercised below the line (volatility 20 %)", fontsize=10)
+        axes.legend(frameon=False, fontsize=8)
+    return picture.png
+
+
+def _error_picture(weights: AmericanWeights, limits: AmericanThresholds) -> bytes:
+    """Price error of each option of the gate against its total volatility, PNG."""
+    quotes, truth = reference_prices(limits.domain, limits.options, limits.per_axis, limits.seed)
+    error = np.abs(value_boundary(weights, quotes)["price"] - truth) / quotes.K
+    with drawing(7.0, 3.2) as picture:
+        axes = picture.figure.subplots()
+        axes.loglog(quotes.s, np.maximum(error, 1e-12), ".", color=BLUE, markersize=2.0)
+        axes.axhline(limits.price_max, color=RED, linewidth=0.8)
+        axes.set_xlabel("total volatility, sigma sqrt(tau)")
+        axes.set_ylabel("price error / K")
+        axes.set_title("against QuantLib QdFp, high precision; the line is the gate's limit", fontsize=10)
+    return picture.png
+
+
+def american_report(
+    weights: AmericanWeights, results: Sequence[GateResult], limits: AmericanThresholds, seconds: float
+) -> AmericanReport:
+    """Draw and write the report.
+
+    Parameters
+    ----------
+    weights : AmericanWeights
+    results : sequence of GateResult
+        What the gates said about these weights.
+    limits : AmericanThresholds
+        Of the gates; they also choose the options of the table.
+    seconds : float
+        What the training took.
+
+    Returns
+    -------
+    AmericanReport
+        Without pages if QuantLib is missing: then the gates fail, too, and say so.
+    """
+    training = _training_picture(weights)
+    try:
+        table = _table(accuracy_rows(weights, limits))
+    except ReferenceMissingError as error:
+        return AmericanReport(str(error), training, {})
+    return AmericanReport(table, training, _pages(weights, results, limits, seconds, table, training))
+
+
+def _table(rows: Sequence[AccuracyRow]) -> str:
+    lines = [
+        f"| {row.method} | {row.largest:.1e} | {row.mean:.1e} | {row.microseconds:,.1f} |" for row in rows
+    ]
+    head = "| method | largest error / K | mean error / K | microseconds per option |\n|---|---|---|---|\n"
+    return head + "\n".join(lines)
+
+
+def _pages(
+    weights: AmericanWeights,
+    results: Sequence[GateResult],
+    limits: AmericanThresholds,
+    seconds: float,
+    table: str,
+    training: bytes,
+) -> Mapping[str, bytes]:
+    figures = weights.figures
+    gates = "\n".join(f"| {r.gate} | {'passed' if r.passed else 'FAILED'} | {r.message} |" for r in results)
+    text = f"""# American options: report of the run
+
+Written by the asset `american_weights` from the very weights that it published; nothing here is typed by
+hand.
+
+Network of {weights.depth} x {weights.width} tanh units for the exercise boundary,
+{weights.parameters.size:,} weights, seed {weights.seed}, trained without a price in {seconds:.0f} s:
+{figures["adam_steps"]:,} Adam steps, {figures["bfgs_iterations"]:,} BFGS iterations, {figures["points"]:,}
+points. Loss on points that no step has seen: {float(figures["loss"]):.1e}.
+
+## Accuracy
+
+{limits.options + 6 * limits.per_axis**4:,} options, random over the domain and on a grid that holds its
+corners; errors against QuantLib QdFp in its high-precision scheme, per unit of strike. All in this process,
+one after the other; the network answers in one batch and with all Greeks, QuantLib option by option from
+Python and with the price alone.
+
+{table}
+
+![errors](errors.png)
+
+## Gates
+
+| gate | verdict | found |
+|---|---|---|
+{gates}
+
+## The boundary
+
+![boundary](boundary.png)
+
+## Training
+
+![loss](training.png)
+"""
+    return {
+        f"{_FOLDER}/AMERICAN_REPORT.md": text.encode(),
+        f"{_FOLDER}/errors.png": _error_picture(weights, limits),
+        f"{_FOLDER}/boundary.png": _boundary_picture(weights),
+        f"{_FOLDER}/training.png": training,
+    }
