@@ -118,7 +118,7 @@ class AmericanRecipe:
         """A training of seconds for tests and trials, on a narrower box and to fewer digits."""
         return cls(
             adam_steps=200,
-            bfgs_iterations=1200,
+            bfgs_iterations=2000,
             points=512,
             width=14,
             seed=seed,
