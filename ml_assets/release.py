@@ -34,6 +34,11 @@ class Release(JsonArtifact):
     versions: list[ReleasedVersion]
     withheld: dict[str, str]
 
+    def version(self, asset: str, partition: str | None) -> str | None:
+        """Hash of the released version of one artifact; None if there is none."""
+        found = [v.sha256 for v in self.versions if (v.asset, v.partition) == (asset, partition)]
+        return found[0] if found else None
+
 
 def compose_release(
     store: ArtifactStore, promotion: Promotion, promotion_certificate: Certificate, options: Certificate

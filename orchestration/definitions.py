@@ -17,8 +17,8 @@ from orchestration.assets.training import (
     augmented_training_set,
     mamba_weights,
     split_sequences,
-    walk_forward_report,
 )
+from orchestration.assets.walk_forward import walk_forward_report
 from orchestration.automation import new_symbols
 from orchestration.gating import collect_gates
 from orchestration.io_managers import GatedIOManager

@@ -54,8 +54,9 @@ class Settings(BaseSettings):
     horizon: int = Field(1, ge=1, description="Days ahead that the label looks.")
     split: float = Field(0.8, gt=0, lt=1, description="Share of the development rows used for training.")
     test_days: int | None = Field(
-        None, ge=1, description="Length of the sealed test span; unset: 1000, at most a quarter of the rows."
+        None, ge=1, description="Length of the sealed span; unset: 1000, at most a quarter of the rows."
     )
+    folds: int = Field(4, ge=1, description="Parts of the sealed span; a model is trained before each.")
     augmented_copies: int = Field(1, ge=1, description="Augmented copies per training row.")
 
     epochs: int = Field(80, ge=1, description="Upper bound; early stopping on validation ends sooner.")

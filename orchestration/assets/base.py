@@ -35,7 +35,8 @@ def mamba_base_weights(
     from ml_assets.mamba import BASE_RECIPE, train_base  # imports TensorFlow: not before it is needed
 
     read = [s for s in sequences.values() if isinstance(s, Certified)]
-    sets = [s.value for s in read]
+    # As they stood at the first fold: the base model serves every fold, so it may know no later day.
+    sets = [s.value.fold(1) for s in read]
     try:
         pooled = pool_sequences(sets)
     except ValueError as error:
