@@ -29,11 +29,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.command == "ui":
         return _ui(settings)
     logging.getLogger("ml_assets.storage").setLevel(logging.ERROR)  # the closing table names what was refused
-    from orchestration.commands import run_all, train_options  # imports Dagster: not for --help
+    from orchestration.commands import roll_back, run_all, train_options  # imports Dagster: not for --help
 
     try:
         if options.command == "options":
             return train_options(settings)
+        if options.command == "rollback":
+            return roll_back(settings, options.version)
         return run_all(settings, every_symbol=options.all)
     except KeyboardInterrupt:
         print("stopped; what has passed its gates stays, the rest is made by the next run", file=sys.stderr)
@@ -46,6 +48,8 @@ def _parser() -> argparse.ArgumentParser:
     run = commands.add_parser("run", help="materialize the whole graph and print the verdicts")
     run.add_argument("--all", action="store_true", help="all symbols of the source, not the default few")
     commands.add_parser("options", help="train the option network only")
+    rollback = commands.add_parser("rollback", help="serve an earlier release again")
+    rollback.add_argument("version", nargs="?", help="beginning of its hash; else the one before the current")
     commands.add_parser("ui", help="open the Dagster UI on the same instance")
     return parser
 

@@ -28,7 +28,7 @@ from orchestration.settings import Settings
 from orchestration.summary import print_summary
 from orchestration.workers import prepare_data
 
-__all__ = ["run_all", "train_options"]
+__all__ = ["roll_back", "run_all", "train_options"]
 
 
 def train_options(settings: Settings) -> int:
@@ -37,6 +37,34 @@ def train_options(settings: Settings) -> int:
         outcome = run_job(build_defs(settings=settings), instance, "option_pipeline", assets=["pinn_weights"])
     if not outcome.success:
         logging.getLogger(__name__).error("option network: %s", outcome.reason)
+    return 0 if outcome.success else 1
+
+
+def roll_back(settings: Settings, version: str | None) -> int:
+    """Serve an earlier release again, through its gates; 0 if it was published.
+
+    Parameters
+    ----------
+    settings
+        Name the store.
+    version
+        Beginning of its hash; the one before the current by default.
+    """
+    store = open_store(settings)
+    current, kept = store.current("release"), store.versions("release")
+    others = [c for c in kept if current is None or c.sha256 != current.sha256]
+    found = [c for c in others if version is None or c.sha256.startswith(version)]
+    if not found or (version is not None and len(found) > 1):
+        listed = "\n".join(f"  {c.sha256[:12]}  {c.created_at[:19]}" for c in others) or "  none"
+        print(f"{len(found)} earlier releases match {version or 'anything'}; the store keeps:\n{listed}")
+        return 2
+    with open_instance(settings) as instance:
+        outcome = run_job(
+            build_defs(settings=settings), instance, "fleet_verdict", assets=["release"],
+            config={"release": {"rollback_to": found[0].sha256}},
+        )  # fmt: skip
+    said = "serves again" if outcome.success else f"was refused: {outcome.reason}"
+    print(f"release {found[0].sha256[:12]} of {found[0].created_at[:19]} {said}")
     return 0 if outcome.success else 1
 
 

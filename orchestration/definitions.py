@@ -7,6 +7,7 @@ from typing import Any
 
 import dagster as dg
 
+from ml_assets.skill.controls import ControlledSource
 from ml_assets.steps import Steps
 from ml_assets.storage import ArtifactStore
 from orchestration.assets.base import mamba_base_weights
@@ -64,7 +65,7 @@ def build_defs(
     resources: dict[str, Any] = {
         "settings": settings,
         "store": open_store(settings),
-        "source": LazySource(settings),
+        "source": ControlledSource(LazySource(settings)),
         "steps": Steps(),
         **(overrides or {}),
     }

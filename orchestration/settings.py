@@ -16,6 +16,7 @@ from pydantic_settings import (
 )
 
 from ml_assets.prices import LayoutHint
+from ml_assets.skill.controls import CONTROLS
 
 __all__ = ["DEFAULT_UNIVERSE", "Settings"]
 
@@ -111,15 +112,17 @@ class Settings(BaseSettings):
         return (self.home / "dagster").resolve()
 
     def wanted_symbols(self, available: list[str]) -> list[str]:
-        """Choose the universe from what the source offers.
+        """Choose the universe from what the source offers; the simulated controls always belong to it.
 
         Raises
         ------
         ValueError
             If a wanted symbol is not offered.
         """
+        controls = [s for s in CONTROLS if s in available]
         if self.symbols is None:
-            return [s for s in DEFAULT_UNIVERSE if s in available] if self.prices == "default" else available
+            default = [s for s in DEFAULT_UNIVERSE if s in available]
+            return [*default, *controls] if self.prices == "default" else available
         wanted = list(dict.fromkeys(s.strip() for s in self.symbols.split(",") if s.strip()))
         unknown = sorted(set(wanted) - set(available))
         if unknown:
@@ -127,7 +130,7 @@ class Settings(BaseSettings):
                 f"symbols not found in prices={self.prices!r}: {', '.join(unknown)}. "
                 f"Available: {', '.join(available[:30])}{' ...' if len(available) > 30 else ''}"
             )
-        return wanted
+        return [*wanted, *(c for c in controls if c not in wanted)]
 
     def accepted_days(self, symbol: str) -> list[str]:
         """Dates (ISO) on which a symbol's extreme move is known to be real."""

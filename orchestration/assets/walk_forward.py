@@ -22,7 +22,7 @@ from ml_assets.skill import ChampionRecord, WalkForwardReport, score
 from ml_assets.skill.attempts import attempt_number, earlier_reports
 from ml_assets.skill.champion import champion_record
 from ml_assets.steps import Steps
-from ml_assets.storage import ArtifactStore, read_input
+from ml_assets.storage import ArtifactStore, NotCertified, read_input
 from orchestration.gating import Certified, Staged, gated_asset, verified
 from orchestration.partitions import SYMBOLS
 from orchestration.settings import Settings
@@ -146,7 +146,12 @@ def _champion(
     released = manifest.version("mamba_weights", sequences.symbol)
     if released is None or released == weights.certificate.sha256:
         return None
-    data, _ = store.read("mamba_weights", sequences.symbol, released)
+    try:
+        data, _ = store.read("mamba_weights", sequences.symbol, released)
+    except NotCertified as error:
+        raise dg.Failure(
+            f"the released model of {sequences.symbol} cannot be compared: {error}", allow_retries=False
+        ) from error
     return champion_record(sequences, MambaWeights.from_bytes(data), released, predict_direction)
 
 
