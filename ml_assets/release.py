@@ -97,8 +97,9 @@ def pin_champions(store: ArtifactStore, newest: Promotion) -> None:
         for symbol, champion in promotion.champions.items():
             pins.setdefault(("mamba_weights", symbol), set()).add(champion.weights_sha256)
             pins.setdefault(("walk_forward_report", symbol), set()).add(champion.report_sha256)
-    for (asset, symbol), versions in pins.items():
-        store.pin(asset, symbol, versions)
+    for asset in ("mamba_weights", "walk_forward_report"):
+        for symbol in store.partitions(asset):
+            store.pin(asset, symbol, pins.get((asset, symbol), set()))
 
 
 def _entry(certificate: Certificate) -> ReleasedVersion:

@@ -69,10 +69,13 @@ def logistic_forecast(X_train: Matrix, up: Bools, X: Matrix, *, strength: float 
 def boosting_forecast(X_train: Matrix, up: Bools, X: Matrix, *, seed: int = 0) -> Bools:
     """Forecast by gradient-boosted trees on one day's features; parameters as in `logistic_forecast`."""
     from sklearn.ensemble import HistGradientBoostingClassifier
+    from threadpoolctl import threadpool_limits
 
     if up.all() or not up.any():
         return np.full(len(X), up.all())
     model = HistGradientBoostingClassifier(
         max_iter=100, learning_rate=0.05, max_leaf_nodes=7, early_stopping=False, random_state=seed
-    ).fit(X_train, up)
-    return np.asarray(model.predict_proba(X)[:, 1] > 0.5, dtype=bool)
+    )
+    with threadpool_limits(1):  # many short steps: threads would mostly wait for one another
+        model.fit(X_train, up)
+        return np.asarray(model.predict_proba(X)[:, 1] > 0.5, dtype=bool)

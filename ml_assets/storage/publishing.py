@@ -74,7 +74,8 @@ def holds(path: Place, sha256: str) -> bool:
 
 def pin(slot: Slot, versions: Collection[str]) -> None:
     """Name the versions that stay however old they are."""
-    atomic_write(slot.pins, json.dumps(sorted(versions)).encode())
+    if frozenset(versions) != _pinned(slot):
+        atomic_write(slot.pins, json.dumps(sorted(versions)).encode())
 
 
 def _pinned(slot: Slot) -> frozenset[str]:
