@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ml_assets.ledger import SPLIT_TYPE
+from ml_assets.ledger import SPLIT_TYPE, build_ledger, training_days
 from ml_assets.npz import pack, unfold_windows, unpack
 from ml_assets.rolling import Floats
-from ml_assets.scaling import normalize
-from ml_assets.splits import SPLITS
+from ml_assets.scaling import fit_scale, normalize
+from ml_assets.splits import SPLITS, SequenceConfig, assign_splits
 
 __all__ = ["SequenceSet", "frozen_array"]
 
@@ -48,6 +48,8 @@ class SequenceSet:
         Fitted on the days of the training windows alone; applied by `normalize`.
     split : float
         Share of the rows before the test span that come before the validation part.
+    folds : int
+        How many folds the sealed span has; the test part is the last one.
     """
 
     kind: ClassVar[str] = "sequences"
@@ -64,6 +66,7 @@ class SequenceSet:
     center: Floats
     scale: Floats
     split: float = 0.8
+    folds: int = 1
 
     def __post_init__(self) -> None:
         types = {"dates": "datetime64[D]", "features": "f4", "returns": "f8", "center": "f8", "scale": "f8"}
@@ -122,6 +125,41 @@ class SequenceSet:
     def _label_end(self, split: str) -> np.datetime64:
         return np.datetime64(self.dates[self.positions(split).max() + self.horizon], "D")
 
+    def fold(self, number: int) -> SequenceSet:
+        """Return the sequences as they stood at an earlier fold of the sealed span.
+
+        Later days are cut off, the parts are assigned anew (train, validation and the fold's own test days),
+        and the scale is fitted on that fold's training days. The features stay: they are causal.
+
+        Parameters
+        ----------
+        number : int
+            From 1, the first, to `folds`, this set itself.
+
+        Raises
+        ------
+        ValueError
+            If there is no such fold.
+        """
+        if not 1 <= number <= self.folds:
+            raise ValueError(f"{self.symbol}: fold {number} of {self.folds} does not exist")
+        if number == self.folds:
+            return self
+        test = len(self.positions("test"))
+        positions = self.ledger["position"].to_numpy()[: -test * (self.folds - number)]
+        days = slice(0, int(positions[-1]) + self.horizon + 1)
+        config = SequenceConfig(self.window, self.horizon, self.split, test)
+        splits = assign_splits(len(positions), config)
+        dates, returns = self.dates[days], self.returns[days].copy()
+        returns[-self.horizon :] = np.nan  # these labels end after the fold's last day
+        ledger = build_ledger(dates, positions, splits, self.window, self.horizon)
+        trained = training_days(positions[splits == "train"], self.window, len(dates))
+        center, scale = fit_scale(self.features[days], trained)
+        return replace(
+            self, dates=dates, features=self.features[days], returns=returns, ledger=ledger,
+            center=center, scale=scale, folds=1,
+        )  # fmt: skip
+
     def to_bytes(self) -> bytes:
         """Encode as an ``.npz`` file; equal values give equal bytes."""
         ledger = self.ledger
@@ -142,6 +180,7 @@ class SequenceSet:
             "window": self.window,
             "horizon": self.horizon,
             "split": self.split,
+            "folds": self.folds,
         }
         return pack(arrays, header)
 
@@ -165,4 +204,5 @@ class SequenceSet:
             center=arrays["center"],
             scale=arrays["scale"],
             split=header["split"],
+            folds=header["folds"],
         )

@@ -124,6 +124,7 @@ def build_sequences(
         center=center,
         scale=scale,
         split=config.split,
+        folds=config.folds,
     )
 
 

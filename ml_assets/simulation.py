@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy.special import ndtr
+from scipy.special import ndtr, ndtri
 
 from ml_assets.prices.history import PriceHistory
 from ml_assets.prices.report import CleaningReport
@@ -59,15 +59,17 @@ def simulate(
 
     Parameters
     ----------
-    kind : {'random_walk', 'ar1', 'hidden_markov', 'gated'}
+    kind : {'random_walk', 'ar1', 'hidden_markov', 'gated', 'product'}
         ``random_walk``: nothing can be forecast (`best_accuracy` is 0.5 whatever is asked for).
         ``ar1``: tomorrow's return follows today's. ``hidden_markov``: an unseen state drives the mean.
         ``gated``: the last volume shock decides between momentum and reversal, so memory is needed.
+        ``product``: tomorrow's mean has the sign of the product of the last two returns, which no linear
+        model sees.
     days : int
         Length; business days from `start`.
     best_accuracy : float
         Wanted accuracy of the best forecast; 0.55, 0.60 or 0.75 for ``hidden_markov``, any value
-        from 0.5 to below 1 for ``ar1`` and ``gated``.
+        from 0.5 to below 1 for ``ar1``, ``gated`` and ``product``.
     seed : int
     symbol : str, optional
         By default made from `kind` and `seed`.
@@ -144,11 +146,24 @@ def _hidden_markov(n: int, accuracy: float, rng: np.random.Generator) -> _Path:
     return returns, _plain_volume(n, rng), upper * up_if_upper + (1.0 - upper) * (1.0 - up_if_upper)
 
 
+def _product(n: int, accuracy: float, rng: np.random.Generator) -> _Path:
+    mean = float(ndtri(accuracy))
+    noise = rng.standard_normal(n)
+    returns, sign = noise.copy(), 0.0
+    for t in range(2, n):
+        sign = np.sign(returns[t - 1] * returns[t - 2])
+        returns[t] = mean * sign + noise[t]
+    following = np.sign(returns * np.roll(returns, 1))
+    following[0] = 0.0
+    return returns, _plain_volume(n, rng), _normal_cdf(mean * following)
+
+
 KINDS: dict[str, Callable[[int, float, np.random.Generator], _Path]] = {
     "random_walk": _random_walk,
     "ar1": _ar1,
     "hidden_markov": _hidden_markov,
     "gated": _gated,
+    "product": _product,
 }
 
 

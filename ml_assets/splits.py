@@ -30,13 +30,18 @@ class SequenceConfig:
     split : float
         Share of the rows before the test span that come before the validation part.
     test_days : int, optional
-        Length of the sealed test span; by default 1,000 rows or a quarter of all, whichever is less.
+        Length of the sealed span, all folds together; by default 1,000 rows or a quarter of all, whichever is
+        less.
+    folds : int
+        Equal parts of the sealed span. The test part is the last of them; a walk-forward score trains anew
+        before each (`ml_assets.sequence_set.SequenceSet.fold`).
     """
 
     window: int = 60
     horizon: int = 1
     split: float = 0.8
     test_days: int | None = None
+    folds: int = 1
 
     def __post_init__(self) -> None:
         if self.window < 1 or self.horizon < 1:
@@ -44,6 +49,8 @@ class SequenceConfig:
         _check_share(self.split)
         if self.test_days is not None and self.test_days < 1:
             raise ValueError(f"test_days must be at least 1, got {self.test_days}; None takes the default")
+        if self.folds < 1:
+            raise ValueError(f"folds must be at least 1, got {self.folds}")
 
 
 def purge_length(window: int, horizon: int) -> int:
@@ -147,15 +154,19 @@ def assign_splits(rows: int, config: SequenceConfig) -> NDArray[np.str_]:
     Raises
     ------
     ValueError
-        If a part stays empty.
+        If a part stays empty, in this fold or in the first.
     """
-    test = config.test_days if config.test_days is not None else min(1000, rows // 4)
-    before = rows - test - purge_length(config.window, config.horizon)
-    if test < 1 or before < 1:
+    sealed = config.test_days if config.test_days is not None else min(1000, rows // 4)
+    test = sealed // config.folds
+    if test < 1 or rows - sealed - purge_length(config.window, config.horizon) < 1:
         raise ValueError(
-            f"{rows} rows cannot hold a test span of {test} and the purge before it. "
-            "Give a longer history or a smaller test_days"
+            f"{rows} rows cannot hold a sealed span of {sealed} in {config.folds} folds and the purge before "
+            "it. Give a longer history, a smaller test_days or fewer folds"
         )
+    # The first fold has the least to train on: refused here rather than when it is trained.
+    first = rows - test * config.folds - purge_length(config.window, config.horizon)
+    split_bounds(first, config.split, config.window, config.horizon)
+    before = rows - test - purge_length(config.window, config.horizon)
     stop, start = split_bounds(before, config.split, config.window, config.horizon)
     names = np.full(rows, "purged", dtype=f"<U{max(map(len, SPLITS))}")
     names[:stop] = "train"

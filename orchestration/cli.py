@@ -30,6 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _ui(settings)
     logging.getLogger("ml_assets.storage").setLevel(logging.ERROR)  # the closing table names what was refused
     from orchestration.commands import (  # imports Dagster: not for --help
+        roll_back,
         run_all,
         run_quotes,
         train_american,
@@ -43,6 +44,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return run_quotes(settings)
         if options.command == "american":
             return train_american(settings)
+        if options.command == "rollback":
+            return roll_back(settings, options.version)
         return run_all(settings, every_symbol=options.all)
     except KeyboardInterrupt:
         print("stopped; what has passed its gates stays, the rest is made by the next run", file=sys.stderr)
@@ -59,6 +62,8 @@ def _parser() -> argparse.ArgumentParser:
         "quotes", help="walk forward over option quotes: ML_ASSETS_OPTIONS, else simulated ones"
     )
     commands.add_parser("american", help="train the network for American options (minutes)")
+    rollback = commands.add_parser("rollback", help="serve an earlier release again")
+    rollback.add_argument("version", nargs="?", help="beginning of its hash; else the one before the current")
     commands.add_parser("ui", help="open the Dagster UI on the same instance")
     return parser
 

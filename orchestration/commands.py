@@ -28,7 +28,7 @@ from orchestration.settings import Settings
 from orchestration.summary import print_quotes, print_summary
 from orchestration.workers import prepare_data
 
-__all__ = ["run_all", "run_quotes", "train_american", "train_options"]
+__all__ = ["roll_back", "run_all", "run_quotes", "train_american", "train_options"]
 
 
 def train_options(settings: Settings) -> int:
@@ -63,6 +63,34 @@ def run_quotes(settings: Settings) -> int:
         with console.status(f"option quotes from options={settings.options!r}"):
             outcome = run_job(defs, instance, "quotes_pipeline")
     print_quotes(console, store, outcome)
+    return 0 if outcome.success else 1
+
+
+def roll_back(settings: Settings, version: str | None) -> int:
+    """Serve an earlier release again, through its gates; 0 if it was published.
+
+    Parameters
+    ----------
+    settings
+        Name the store.
+    version
+        Beginning of its hash; the one before the current by default.
+    """
+    store = open_store(settings)
+    current, kept = store.current("release"), store.versions("release")
+    others = [c for c in kept if current is None or c.sha256 != current.sha256]
+    found = [c for c in others if version is None or c.sha256.startswith(version)]
+    if not found or (version is not None and len(found) > 1):
+        listed = "\n".join(f"  {c.sha256[:12]}  {c.created_at[:19]}" for c in others) or "  none"
+        print(f"{len(found)} earlier releases match {version or 'anything'}; the store keeps:\n{listed}")
+        return 2
+    with open_instance(settings) as instance:
+        outcome = run_job(
+            build_defs(settings=settings), instance, "fleet_verdict", assets=["release"],
+            config={"release": {"rollback_to": found[0].sha256}},
+        )  # fmt: skip
+    said = "serves again" if outcome.success else f"was refused: {outcome.reason}"
+    print(f"release {found[0].sha256[:12]} of {found[0].created_at[:19]} {said}")
     return 0 if outcome.success else 1
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import dagster as dg
 
+from ml_assets.skill.controls import ControlledSource
 from ml_assets.steps import Steps
 from ml_assets.storage import ArtifactStore
 from orchestration.assets.american import american_weights
@@ -19,8 +20,8 @@ from orchestration.assets.training import (
     augmented_training_set,
     mamba_weights,
     split_sequences,
-    walk_forward_report,
 )
+from orchestration.assets.walk_forward import walk_forward_report
 from orchestration.automation import new_symbols
 from orchestration.gating import collect_gates
 from orchestration.io_managers import GatedIOManager
@@ -77,7 +78,7 @@ def build_defs(
     resources: dict[str, Any] = {
         "settings": settings,
         "store": open_store(settings),
-        "source": LazySource(settings),
+        "source": ControlledSource(LazySource(settings)),
         "steps": Steps(),
         **(overrides or {}),
     }

@@ -9,9 +9,10 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from typing import Any
 
 import dagster as dg
 
@@ -64,8 +65,11 @@ def run_job(
     *,
     partition: str | None = None,
     assets: Sequence[str] | None = None,
+    config: Mapping[str, Any] | None = None,
 ) -> RunOutcome:
     """Execute a job in this process; a failure is an outcome, not an exception.
+
+    `config` is the run configuration of ops, by name.
 
     Raises
     ------
@@ -77,7 +81,7 @@ def run_job(
         instance=instance,
         partition_key=partition,
         asset_selection=None if assets is None else [dg.AssetKey(a) for a in assets],
-        run_config=_QUIET,
+        run_config={**_QUIET, "ops": {op: {"config": values} for op, values in (config or {}).items()}},
         raise_on_error=False,
         tags={PROCESS: ProcessId.of_self().tag},
     )

@@ -16,6 +16,7 @@ from pydantic_settings import (
 )
 
 from ml_assets.prices import LayoutHint
+from ml_assets.skill.controls import CONTROLS
 
 __all__ = ["DEFAULT_UNIVERSE", "Settings"]
 
@@ -55,8 +56,9 @@ class Settings(BaseSettings):
     horizon: int = Field(1, ge=1, description="Days ahead that the label looks.")
     split: float = Field(0.8, gt=0, lt=1, description="Share of the development rows used for training.")
     test_days: int | None = Field(
-        None, ge=1, description="Length of the sealed test span; unset: 1000, at most a quarter of the rows."
+        None, ge=1, description="Length of the sealed span; unset: 1000, at most a quarter of the rows."
     )
+    folds: int = Field(4, ge=1, description="Parts of the sealed span; a model is trained before each.")
     augmented_copies: int = Field(1, ge=1, description="Augmented copies per training row.")
 
     epochs: int = Field(80, ge=1, description="Upper bound; early stopping on validation ends sooner.")
@@ -117,15 +119,17 @@ class Settings(BaseSettings):
         return (self.home / "dagster").resolve()
 
     def wanted_symbols(self, available: list[str]) -> list[str]:
-        """Choose the universe from what the source offers.
+        """Choose the universe from what the source offers; the simulated controls always belong to it.
 
         Raises
         ------
         ValueError
             If a wanted symbol is not offered.
         """
+        controls = [s for s in CONTROLS if s in available]
         if self.symbols is None:
-            return [s for s in DEFAULT_UNIVERSE if s in available] if self.prices == "default" else available
+            default = [s for s in DEFAULT_UNIVERSE if s in available]
+            return [*default, *controls] if self.prices == "default" else available
         wanted = list(dict.fromkeys(s.strip() for s in self.symbols.split(",") if s.strip()))
         unknown = sorted(set(wanted) - set(available))
         if unknown:
@@ -133,7 +137,7 @@ class Settings(BaseSettings):
                 f"symbols not found in prices={self.prices!r}: {', '.join(unknown)}. "
                 f"Available: {', '.join(available[:30])}{' ...' if len(available) > 30 else ''}"
             )
-        return wanted
+        return [*wanted, *(c for c in controls if c not in wanted)]
 
     def accepted_days(self, symbol: str) -> list[str]:
         """Dates (ISO) on which a symbol's extreme move is known to be real."""

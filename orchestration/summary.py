@@ -111,7 +111,8 @@ def _gates(outcome: RunOutcome) -> str:
 def _figures(
     symbol: str, outcome: RunOutcome, promotion: Promotion | None
 ) -> tuple[str, str, str, str, str, str]:
-    found = next((v for v in promotion.verdicts if v.symbol == symbol), None) if promotion else None
+    everyone = [*promotion.verdicts, *promotion.controls] if promotion else []
+    found = next((v for v in everyone if v.symbol == symbol), None)
     if not outcome.success:
         return "-", "-", "-", "-", "STOPPED", outcome.reason or ""
     if found is None:

@@ -1,6 +1,7 @@
 """One switch for all suites: `--torture` runs the fault tests in their long form (``make torture``)."""
 
 import pytest
+from hypothesis import settings as hypothesis_settings
 
 
 def pytest_addoption(parser):
@@ -15,3 +16,8 @@ def rounds(request):
         return long if request.config.getoption("--torture") else short
 
     return choose
+
+
+# No test of ours may fail because the machine is busy.
+hypothesis_settings.register_profile("no deadline", deadline=None)
+hypothesis_settings.load_profile("no deadline")

@@ -1,23 +1,29 @@
-"""Gates on the verdict over the fleet: everyone judged, by the rule in force, on the reports' figures."""
+"""Gates on the verdict over the fleet: everyone judged, by the rule in force; nobody serves without it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
+
 from ml_assets.gates.result import GateResult
-from ml_assets.skill import Promotion, PromotionRule, WalkForwardReport
+from ml_assets.skill import Judged, Promotion, PromotionRule, WalkForwardReport
+from ml_assets.skill.controls import CONTROLS, EDGE, WALK
+from ml_assets.skill.succession import Champion
+from ml_assets.skill.walk_forward import PROMOTION_BASELINES
 
-__all__ = ["every_symbol_judged", "rule_applied"]
+__all__ = ["controls_decide", "every_symbol_judged", "rule_applied", "succession_sound"]
 
-Reports = Mapping[str, WalkForwardReport | str]
+Reports = Mapping[str, Judged | str]
 
 
 def every_symbol_judged(symbols: Sequence[str], promotion: Promotion) -> GateResult:
     """Require exactly one verdict, with a reason, for every attempted symbol."""
     name = "every_symbol_judged"
-    judged = [v.symbol for v in promotion.verdicts]
+    everything = [*promotion.verdicts, *promotion.controls]
+    judged = [v.symbol for v in everything]
     missing, extra = sorted(set(symbols) - set(judged)), sorted(set(judged) - set(symbols))
-    unexplained = [v.symbol for v in promotion.verdicts if not v.reason]
+    unexplained = [v.symbol for v in everything if not v.reason]
     passed = (
         not missing and not extra and not unexplained and len(judged) == len(set(judged)) and bool(judged)
     )
@@ -42,26 +48,105 @@ def rule_applied(reports: Reports, promotion: Promotion, rule: PromotionRule) ->
     rule
         The rule in force.
     """
-    name, count = "rule_applied", len(promotion.verdicts)
+    name = "rule_applied"
+    count = len(promotion.verdicts) + len(promotion.controls)
     if promotion.rule != rule:
         return GateResult(name, False, f"judged by {promotion.rule}, but {rule} is in force", count)
-    threshold = _largest_rejected(reports, rule)
-    for verdict in promotion.verdicts:
+    fleet = {s: r for s, r in reports.items() if s not in CONTROLS}
+    for verdict in [*promotion.verdicts, *promotion.controls]:
         report = reports.get(verdict.symbol, "no report at all")
-        expected = _figures(report), _verdict(report, threshold, rule)
-        found = (verdict.days, verdict.accuracy, verdict.baseline_accuracy, verdict.p_value), verdict.verdict
+        beside = fleet if verdict.symbol in fleet else fleet | {verdict.symbol: report}
+        due = _verdict(verdict.symbol, report, _largest_rejected(beside, rule), rule)
+        if due == "PROMOTE" and promotion.void is not None and verdict.symbol not in CONTROLS:
+            due = "REJECT"
+        expected = (*_figures(report), due)
+        found = (
+            verdict.days, verdict.accuracy, verdict.baseline_accuracy, verdict.p_value, verdict.verdict
+        )  # fmt: skip
         if found != expected:
             message = f"{verdict.symbol}: the verdict says {found}, report and rule give {expected}"
             return GateResult(name, False, message, count)
-    promoted = promotion.promoted()
-    message = f"{count} verdicts derived anew and equal; promoted: {', '.join(promoted) or 'none'}"
-    return GateResult(name, count > 0, message, count, {"promoted": len(promoted)})
+    passed = [v.symbol for v in promotion.verdicts if v.verdict == "PROMOTE"]
+    message = f"{count} verdicts derived anew and equal; passed: {', '.join(passed) or 'none'}"
+    return GateResult(name, count > 0, message, count, {"passed": len(passed)})
 
 
-def _figures(report: WalkForwardReport | str) -> tuple[int, float | None, float | None, float]:
-    if isinstance(report, str):
+def controls_decide(promotion: Promotion) -> GateResult:
+    """The random walk failed and the planted edge passed, or else the run is void and nothing new serves.
+
+    A void run is a result, not a failure of this gate: champions stay, and the reason is shown.
+    """
+    name = "controls_decide"
+    verdicts = {v.symbol: v.verdict for v in promotion.controls}
+    as_they_must = verdicts.get(EDGE) == "PROMOTE" and verdicts.get(WALK, "PROMOTE") != "PROMOTE"
+    new = [v.symbol for v in promotion.verdicts if v.verdict == "PROMOTE"]
+    figures: dict[str, float | int | str] = {"void": int(promotion.void is not None)}
+    if as_they_must == (promotion.void is None) and (as_they_must or not new):
+        outcome = promotion.void or "promotions count"
+        found = f"{WALK} {verdicts.get(WALK)}, {EDGE} {verdicts.get(EDGE)}; {outcome}"
+        return GateResult(name, True, found, len(promotion.verdicts) + 1, figures)
+    message = f"controls came out as {verdicts}, yet void is {promotion.void!r} and {new} pass"
+    return GateResult(name, False, message, len(promotion.verdicts) + 1, figures)
+
+
+def succession_sound(reports: Reports, promotion: Promotion, before: Mapping[str, Champion]) -> GateResult:
+    """Whoever serves either served before, or passed now; who replaced a champion was right more often.
+
+    Parameters
+    ----------
+    reports
+        What was judged.
+    promotion
+        The candidate.
+    before
+        The champions of the last certified promotion.
+    """
+    name, count = "succession_sound", len(promotion.champions) + len(before)
+    verdicts = {v.symbol: v.verdict for v in promotion.verdicts}
+    for symbol, champion in promotion.champions.items():
+        judged, verdict = reports.get(symbol), verdicts.get(symbol)
+        served = before.get(symbol)
+        if verdict == "QUARANTINE":
+            return GateResult(name, False, f"{symbol}: serves although it is in quarantine", count)
+        if served is not None and champion == served:
+            continue
+        stands_for = None if not isinstance(judged, Judged) else (judged.weights_sha256, judged.report_sha256)
+        if verdict != "PROMOTE" or stands_for != (champion.weights_sha256, champion.report_sha256):
+            message = f"{symbol}: {champion.weights_sha256[:12]} serves, but the verdict was {verdict} on "
+            return GateResult(name, False, f"{message}{str(stands_for)[:80]}", count)
+        if served is not None and served.weights_sha256 != champion.weights_sha256:
+            assert isinstance(judged, Judged)
+            gained, lost = _discordant(judged.report)
+            if gained <= lost:
+                message = f"{symbol}: replaced its champion, right {gained} times where that was wrong and "
+                return GateResult(name, False, f"{message}wrong {lost} times where that was right", count)
+    gone = sorted(set(before) - set(promotion.champions))
+    message = (
+        f"{len(promotion.champions)} in service, {len(before)} before; retired: {', '.join(gone) or 'none'}"
+    )
+    return GateResult(name, True, message, count + 1)
+
+
+def _discordant(report: WalkForwardReport) -> tuple[int, int]:
+    """Days on which only the new model was right, and only the old one."""
+    if report.champion is None:
+        return 0, 0
+    at = np.searchsorted(np.array(report.dates), np.array(report.champion.dates))
+    rose = np.array(report.realized)[at] > 0
+    new = (np.array(report.probability)[at] > 0.5) == rose
+    old = (np.array(report.champion.probability) > 0.5) == rose
+    return int(np.sum(new & ~old)), int(np.sum(old & ~new))
+
+
+def _figures(judged: Judged | str) -> tuple[int, float | None, float | None, float]:
+    if isinstance(judged, str):
         return 0, None, None, 1.0
-    return report.days, report.accuracy, max(report.baselines.values()), report.p_value
+    report = judged.report
+    return report.days, report.accuracy, _bar(report), min(1.0, report.p_value * report.attempt)
+
+
+def _bar(report: WalkForwardReport) -> float:
+    return max(report.baselines[name] for name in PROMOTION_BASELINES)
 
 
 def _largest_rejected(reports: Reports, rule: PromotionRule) -> float:
@@ -70,13 +155,15 @@ def _largest_rejected(reports: Reports, rule: PromotionRule) -> float:
     return max(rejected, default=-1.0)
 
 
-def _verdict(report: WalkForwardReport | str, threshold: float, rule: PromotionRule) -> str:
-    if isinstance(report, str):
+def _verdict(symbol: str, judged: Judged | str, threshold: float, rule: PromotionRule) -> str:
+    if isinstance(judged, str):
         return "REJECT"
-    if report.accuracy > rule.quarantine_accuracy:
+    report = judged.report
+    p = min(1.0, report.p_value * report.attempt)
+    if report.accuracy > rule.quarantine_accuracy and symbol not in CONTROLS:
         return "QUARANTINE"
     if report.days < rule.minimum_days:
         return "REJECT"
-    if report.p_value <= threshold and report.accuracy >= max(report.baselines.values()) + rule.margin:
+    if p <= threshold and report.accuracy >= _bar(report) + rule.margin:
         return "PROMOTE"
-    return "RETRAIN" if report.p_value < rule.retrain_p else "REJECT"
+    return "RETRAIN" if p < rule.retrain_p else "REJECT"

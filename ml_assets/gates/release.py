@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from ml_assets.gates.result import GateResult
-from ml_assets.release import Release
+from ml_assets.release import Release, judged_weights
 from ml_assets.skill import Promotion
-from ml_assets.storage import ArtifactStore, Certificate, NotCertified, follow_input, input_key
+from ml_assets.storage import ArtifactStore, Certificate, NotCertified
 
 __all__ = ["every_version_certified", "judged_version", "measured_version", "only_promoted"]
 
@@ -24,8 +24,8 @@ def every_version_certified(store: ArtifactStore, release: Release) -> GateResul
 def only_promoted(promotion: Promotion, release: Release) -> GateResult:
     """Compare the released symbols with the promoted ones; the rest must be withheld with a reason."""
     released = {v.partition for v in release.versions if v.asset == "mamba_weights"}
-    promoted = set(promotion.promoted())
-    judged = {v.symbol for v in promotion.verdicts}
+    promoted = set(promotion.champions)
+    judged = {v.symbol for v in promotion.verdicts} | promoted
     passed = released == promoted and set(release.withheld) == judged - promoted
     message = f"{len(released)} of {len(judged)} symbols released, {len(release.withheld)} withheld"
     if not passed:
@@ -42,23 +42,28 @@ def measured_version(latency: Certificate, release: Release) -> GateResult:
     return GateResult("measured_version", released == [measured], message, len(released))
 
 
-def judged_version(store: ArtifactStore, promotion: Certificate, release: Release) -> GateResult:
-    """Require that released weights are the very version that the judged report had scored.
+def judged_version(store: ArtifactStore, promotion: Promotion, release: Release) -> GateResult:
+    """Require that released weights are the very version that the champion's report had scored.
 
-    The chain is walked anew: the promotion names its report, the report's certificate names the weights.
+    The chain is walked anew: the promotion names the report, the report's certificate names the weights.
     """
     name = "judged_version"
     for version in release.versions:
         if version.asset != "mamba_weights":
             continue
-        symbol = version.partition
+        symbol = str(version.partition)
+        champion = promotion.champions.get(symbol)
+        if champion is None:
+            return GateResult(name, False, f"{symbol}: released, but no model of it is in service", 1)
         try:
-            report = follow_input(store, promotion, "walk_forward_report", symbol)
+            judged = judged_weights(store, symbol, champion.report_sha256).sha256
         except NotCertified as error:
             return GateResult(name, False, f"{symbol}: no certified report behind its verdict: {error}", 1)
-        judged = report.inputs.get(input_key("mamba_weights", symbol))
-        if judged != version.sha256:
-            message = f"{symbol}: released {version.sha256[:12]}, but {str(judged)[:12]} was judged"
+        if not version.sha256 == judged == champion.weights_sha256:
+            message = (
+                f"{symbol}: released {version.sha256[:12]}, champion {champion.weights_sha256[:12]}, but "
+                f"{judged[:12]} was judged"
+            )
             return GateResult(name, False, message, 1)
     count = len(release.versions)
     return GateResult(name, True, f"{count} released versions traced to their verdicts", count)

@@ -135,6 +135,7 @@ def training_rows_only(weights: MambaWeights, augmented: AugmentedSet) -> GateRe
         "window": (weights.window, augmented.window),
         "feature names": (weights.feature_names, augmented.feature_names),
         "training rows": (weights.training_rows, rows),
+        "last validation day": (weights.known_until, str(augmented.as_of_val[-1])),
         "feature centers": (tuple(weights.center), tuple(augmented.center)),
         "feature scales": (tuple(weights.scale), tuple(augmented.scale)),
         "content sha256": (weights.data_sha256, hashlib.sha256(augmented.to_bytes()).hexdigest()),

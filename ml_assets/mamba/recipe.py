@@ -119,6 +119,7 @@ def train_mamba(
         return_scale=scale,
         arrays=best.fitted.arrays,
         training_rows=len(augmented.X),
+        known_until=str(augmented.as_of_val[-1]),
         data_sha256=hashlib.sha256(augmented.to_bytes()).hexdigest(),
         history=best.fitted.history,
         validation=figures,

@@ -28,7 +28,7 @@ Origin = Literal["scratch", "base", "fine_tuned"]
 
 _RECORD = (
     "symbol", "seed", "window", "training_rows", "data_sha256", "return_center", "return_scale",
-    "validation_outputs_sha256", "origin", "base_sha256",
+    "validation_outputs_sha256", "origin", "base_sha256", "known_until",
 )  # fmt: skip
 _ENCODED = ("config", "recipe", "feature_names", "center", "scale", "history", "validation", "candidates")
 
@@ -60,6 +60,8 @@ class MambaWeights:
         Weights by their path in the file.
     training_rows : int
         Rows of the augmented set that were trained on.
+    known_until : str
+        Last as-of day of the validation rows (ISO): what came later, labels aside, training has not seen.
     data_sha256 : str
         Hash of the content of that set, see :func:`ml_assets.mamba.recipe.content_sha256`.
     history : tuple of mapping
@@ -93,6 +95,7 @@ class MambaWeights:
     return_scale: float
     arrays: Mapping[str, NDArray[np.float32]]
     training_rows: int
+    known_until: str
     data_sha256: str
     history: tuple[Mapping[str, float], ...]
     validation: Mapping[str, float]

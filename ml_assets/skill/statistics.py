@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import false_discovery_control, norm
+from scipy.stats import binom, binomtest, false_discovery_control, norm
 
-__all__ = ["adjusted_p_values", "pesaran_timmermann"]
+__all__ = ["adjusted_p_values", "block_interval", "decline_p", "paired_p", "pesaran_timmermann"]
 
 
 def pesaran_timmermann(forecast_up: npt.ArrayLike, actual_up: npt.ArrayLike) -> float:
@@ -65,3 +65,70 @@ def adjusted_p_values(p_values: npt.ArrayLike) -> npt.NDArray[np.float64]:
     """
     p = np.asarray(p_values, dtype=float)
     return np.asarray(false_discovery_control(p), dtype=float) if p.size else p
+
+
+def block_interval(
+    right: npt.ArrayLike, *, block: int = 20, level: float = 0.95, draws: int = 2000, seed: int = 0
+) -> tuple[float, float]:
+    """Interval of an accuracy whose hits may depend on those of the days before.
+
+    Circular block bootstrap: the days are drawn in blocks, so that what holds for a month stays together.
+
+    Parameters
+    ----------
+    right : array_like of bool, shape (n,)
+        Whether each day's forecast was right, in order.
+    block : int
+        Days per block.
+    level : float
+        Coverage.
+    draws, seed : int
+        Resamples, and how they are drawn: equal arguments give equal intervals.
+
+    Returns
+    -------
+    low, high : float
+        Percentiles of the resampled accuracies.
+
+    References
+    ----------
+    Politis and Romano (1992), "A circular block-resampling procedure for stationary data".
+    """
+    hits = np.asarray(right, dtype=float)
+    n = hits.size
+    if n == 0:
+        raise ValueError("no day was scored, so there is no accuracy to give an interval of")
+    block = min(block, n)
+    blocks = -(-n // block)
+    sums = np.cumsum(np.concatenate([[0.0], hits, hits[:block]]))
+    starts = np.random.default_rng(seed).integers(0, n, size=(draws, blocks))
+    totals = sums[starts + block] - sums[starts]
+    # The last block is cut, so that every resample has n days.
+    last = starts[:, -1]
+    totals[:, -1] = sums[last + n - block * (blocks - 1)] - sums[last]
+    low, high = np.quantile(totals.sum(axis=1) / n, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
+
+
+def paired_p(challenger_right: npt.ArrayLike, champion_right: npt.ArrayLike) -> float:
+    """One-sided p-value that the challenger is no better, on the same days; 1.0 if no day tells them apart.
+
+    Only days count on which one was right and the other wrong.
+
+    References
+    ----------
+    McNemar (1947), Psychometrika 12(2), in its exact binomial form.
+    """
+    new, old = np.asarray(challenger_right, dtype=bool), np.asarray(champion_right, dtype=bool)
+    if new.shape != old.shape:
+        raise ValueError(f"the two must be scored on the same days, got {new.shape} and {old.shape}")
+    gained, lost = int(np.sum(new & ~old)), int(np.sum(~new & old))
+    if gained + lost == 0:
+        return 1.0
+    return float(binomtest(gained, gained + lost, alternative="greater").pvalue)
+
+
+def decline_p(right: npt.ArrayLike, promised: float) -> float:
+    """One-sided p-value that the hit rate is still the promised one; 1.0 without days."""
+    hits = np.asarray(right, dtype=bool)
+    return float(binom.cdf(hits.sum(), hits.size, promised)) if hits.size else 1.0

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 from ml_assets.artifact import JsonArtifact
+from ml_assets.skill.controls import CONTROLS, control_failures
 from ml_assets.skill.statistics import adjusted_p_values
+from ml_assets.skill.succession import Champion, SuccessionRule, succeed
 from ml_assets.skill.walk_forward import WalkForwardReport
 
-__all__ = ["Promotion", "PromotionRule", "SymbolVerdict", "decide"]
+__all__ = ["Judged", "Promotion", "PromotionRule", "SymbolVerdict", "decide"]
 
 PROMOTE, RETRAIN, REJECT, QUARANTINE = "PROMOTE", "RETRAIN", "REJECT", "QUARANTINE"
 
 
 @dataclass(frozen=True)
 class PromotionRule:
-    """What it takes to be promoted.
+    """What it takes to be promoted, and to stay.
 
     Parameters
     ----------
@@ -31,6 +33,8 @@ class PromotionRule:
         Unadjusted p-value below which a retraining on new data is worth its cost.
     quarantine_accuracy
         Accuracy above which a leak is likelier than skill on real daily prices.
+    succession
+        When a champion gives way.
     """
 
     false_discovery_rate: float = 0.05
@@ -38,11 +42,25 @@ class PromotionRule:
     minimum_days: int = 500
     retrain_p: float = 0.20
     quarantine_accuracy: float = 0.60
+    succession: SuccessionRule = field(default_factory=SuccessionRule)
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A certified report with what names it: its version and that of the weights it scored."""
+
+    report: WalkForwardReport
+    report_sha256: str
+    weights_sha256: str
 
 
 @dataclass(frozen=True)
 class SymbolVerdict:
-    """The verdict on one symbol with the figures behind it; figures are None where no report exists."""
+    """The verdict on one symbol with the figures behind it; figures are None where no report exists.
+
+    ``p_value`` is the one of the report times its attempts; ``service`` says what that means for the symbol's
+    model in service.
+    """
 
     symbol: str
     verdict: str
@@ -53,64 +71,125 @@ class SymbolVerdict:
     baseline_accuracy: float | None
     p_value: float
     adjusted_p: float
+    attempt: int
+    service: str
 
 
 @dataclass(frozen=True)
 class Promotion(JsonArtifact):
-    """Verdicts of one fleet, sorted by symbol, and the rule that gave them."""
+    """Verdicts of one fleet, sorted by symbol, the rule that gave them, and the models in service.
+
+    ``void`` says why the controls invalidate this run's promotions; None if they came out as they must.
+    ``champions`` are the models that may be served, by symbol.
+    """
 
     kind: ClassVar[str] = "promotion"
 
     rule: PromotionRule
     verdicts: list[SymbolVerdict]
+    controls: list[SymbolVerdict]
+    void: str | None
+    champions: dict[str, Champion]
 
     def promoted(self) -> list[str]:
-        """Symbols that may be released."""
-        return [v.symbol for v in self.verdicts if v.verdict == PROMOTE]
+        """Symbols that have a model in service."""
+        return sorted(self.champions)
 
 
-def decide(reports: Mapping[str, WalkForwardReport | str], rule: PromotionRule | None = None) -> Promotion:
+def decide(
+    reports: Mapping[str, Judged | str],
+    rule: PromotionRule | None = None,
+    champions: Mapping[str, Champion] | None = None,
+) -> Promotion:
     """Judge every attempted symbol.
 
     Parameters
     ----------
     reports
-        By symbol: the certified report, or the reason why there is none. A missing report counts as an
-        attempt with p = 1, so that failures do not make the rest look better.
+        By symbol, controls among them: the certified report, or the reason why there is none. A missing
+        report counts as an attempt with p = 1, so that failures do not make the rest look better.
     rule
         Thresholds.
+    champions
+        The models in service until now.
     """
-    rule = rule or PromotionRule()
-    symbols = sorted(reports)
+    rule, champions = rule or PromotionRule(), champions or {}
+    symbols = sorted(set(reports) - set(CONTROLS))
     p_values = [_p_value(reports[s]) for s in symbols]
-    adjusted = adjusted_p_values(p_values)
-    verdicts = [
-        _judge(symbol, reports[symbol], p, float(q), rule)
-        for symbol, p, q in zip(symbols, p_values, adjusted, strict=True)
+    adjusted = dict(zip(symbols, adjusted_p_values(p_values), strict=True))
+    # Each control as if it were one more symbol, but among the others they do not count: the sure find that
+    # one of them is would let Benjamini-Hochberg reject more of the rest.
+    controls = [
+        _judge(c, reports[c], float(adjusted_p_values([*p_values, _p_value(reports[c])])[-1]), rule)
+        for c in CONTROLS
+        if c in reports
     ]
-    return Promotion(rule=rule, verdicts=verdicts)
+    void = control_failures({v.symbol: v.verdict for v in controls})
+    verdicts, in_service = [], {}
+    for symbol in symbols:
+        report = reports[symbol]
+        verdict = _judge(symbol, report, float(adjusted[symbol]), rule)
+        if void is not None and verdict.verdict == PROMOTE:
+            verdict = _with(verdict, REJECT, f"void: {void}")
+        served = champions.get(symbol)
+        if void is not None:  # nothing of this run counts, neither for a model nor against one
+            champion, service = served, "none" if served is None else "kept: the run is void"
+        elif isinstance(report, str):
+            champion, service = served, "none" if served is None else "kept: no new certified report"
+        else:
+            champion, service = succeed(
+                served, _candidate(report), report.report, verdict.verdict, rule.succession
+            )
+        if champion is not None:
+            in_service[symbol] = champion
+        verdicts.append(_with(verdict, verdict.verdict, verdict.reason, service))
+    for symbol in sorted(set(champions) - set(symbols)):  # not attempted this time: nothing against it
+        in_service[symbol] = champions[symbol]
+    return Promotion(
+        rule=rule, verdicts=verdicts, controls=controls, void=void, champions=dict(sorted(in_service.items()))
+    )
 
 
-def _p_value(report: WalkForwardReport | str) -> float:
-    return 1.0 if isinstance(report, str) else report.p_value
+def _candidate(judged: Judged) -> Champion:
+    report = judged.report
+    return Champion(judged.weights_sha256, judged.report_sha256, report.dates[-1], report.accuracy)
 
 
-def _judge(
-    symbol: str, report: WalkForwardReport | str, p: float, adjusted: float, rule: PromotionRule
-) -> SymbolVerdict:
-    if isinstance(report, str):
+def _p_value(report: Judged | str) -> float:
+    return 1.0 if isinstance(report, str) else report.report.corrected_p
+
+
+def _judge(symbol: str, judged: Judged | str, adjusted: float, rule: PromotionRule) -> SymbolVerdict:
+    if isinstance(judged, str):
         return SymbolVerdict(
-            symbol, REJECT, f"no certified report: {report}", 0, None, None, None, p, adjusted
+            symbol, REJECT, f"no certified report: {judged}", 0, None, None, None, 1.0, adjusted, 0, "none"
         )
+    report = judged.report
     name, baseline = report.best_baseline
-    verdict, reason = _reason(report, name, baseline, adjusted, rule)
-    return SymbolVerdict(symbol, verdict, reason, report.days, report.accuracy, name, baseline, p, adjusted)
+    verdict, reason = _reason(report, name, baseline, adjusted, rule, simulated=symbol in CONTROLS)
+    return SymbolVerdict(
+        symbol, verdict, reason, report.days, report.accuracy, name, baseline, report.corrected_p, adjusted,
+        report.attempt, "none",
+    )  # fmt: skip
+
+
+def _with(v: SymbolVerdict, verdict: str, reason: str, service: str | None = None) -> SymbolVerdict:
+    return SymbolVerdict(
+        v.symbol, verdict, reason, v.days, v.accuracy, v.baseline, v.baseline_accuracy, v.p_value,
+        v.adjusted_p, v.attempt, v.service if service is None else service,
+    )  # fmt: skip
 
 
 def _reason(
-    report: WalkForwardReport, name: str, baseline: float, adjusted: float, rule: PromotionRule
+    report: WalkForwardReport,
+    name: str,
+    baseline: float,
+    adjusted: float,
+    rule: PromotionRule,
+    *,
+    simulated: bool,
 ) -> tuple[str, str]:
-    if report.accuracy > rule.quarantine_accuracy:
+    if report.accuracy > rule.quarantine_accuracy and not simulated:
         return QUARANTINE, (
             f"accuracy {report.accuracy:.1%} is above {rule.quarantine_accuracy:.0%}: on daily prices "
             "that is how leaks look; inspect before use"
@@ -118,15 +197,15 @@ def _reason(
     short = report.days < rule.minimum_days
     significant = adjusted <= rule.false_discovery_rate
     better = report.accuracy >= baseline + rule.margin
+    tries = "" if report.attempt == 1 else f" (attempt {report.attempt} on these days)"
     if significant and better and not short:
-        return PROMOTE, f"adjusted p {adjusted:.3f}, {report.accuracy - baseline:+.1%} against {name}"
+        return PROMOTE, f"adjusted p {adjusted:.3f}{tries}, {report.accuracy - baseline:+.1%} against {name}"
     why = []
     if short:
         why.append(f"{report.days} scored days, {rule.minimum_days} needed")
     if not significant:
-        why.append(f"adjusted p {adjusted:.2f} > {rule.false_discovery_rate:.2f}")
+        why.append(f"adjusted p {adjusted:.2f} > {rule.false_discovery_rate:.2f}{tries}")
     if not better:
         why.append(f"{report.accuracy - baseline:+.1%} against {name}, {rule.margin:+.0%} needed")
-    return (
-        RETRAIN if report.p_value < rule.retrain_p and not short else REJECT
-    ), "no skill shown: " + "; ".join(why)
+    verdict = RETRAIN if report.corrected_p < rule.retrain_p and not short else REJECT
+    return verdict, "no skill shown: " + "; ".join(why)

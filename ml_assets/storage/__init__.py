@@ -5,7 +5,7 @@ from ml_assets.storage.atomic import DiskFullError, atomic_write, remove_stale_t
 from ml_assets.storage.certificate import Certificate, GateVerdict, certify
 from ml_assets.storage.certified import read_certified
 from ml_assets.storage.errors import NotCertified, StoreError
-from ml_assets.storage.lineage import follow_input, input_key
+from ml_assets.storage.lineage import follow_input, input_key, read_input
 from ml_assets.storage.locking import FileLock, Holder, LockTimeout
 from ml_assets.storage.retry import RetryError, backoff, retry, retrying
 from ml_assets.storage.store import ArtifactStore
@@ -28,6 +28,7 @@ __all__ = [
     "follow_input",
     "input_key",
     "read_certified",
+    "read_input",
     "remove_stale_temps",
     "retry",
     "retrying",

@@ -20,7 +20,7 @@ UNPARTITIONED = "@all"
 
 CERTIFICATE = ".certificate.json"
 _FILE = re.compile(r"([0-9a-f]{64})(\..+)")
-_OURS = {"versions", "quarantine", "current.json"}
+_OURS = {"versions", "quarantine", "current.json", "pinned.json"}
 
 
 @dataclass(frozen=True)
@@ -54,6 +54,11 @@ class Slot:
     def pointer(self) -> Place:
         """File that names the current version."""
         return self.folder / "current.json"
+
+    @property
+    def pins(self) -> Place:
+        """File that names the versions which are never pruned."""
+        return self.folder / "pinned.json"
 
     @property
     def lock(self) -> Place:

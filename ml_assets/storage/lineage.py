@@ -6,7 +6,7 @@ from ml_assets.storage.certificate import Certificate
 from ml_assets.storage.errors import NotCertified
 from ml_assets.storage.store import ArtifactStore
 
-__all__ = ["follow_input", "input_key"]
+__all__ = ["follow_input", "input_key", "read_input"]
 
 
 def input_key(asset: str, partition: str | None) -> str:
@@ -17,7 +17,14 @@ def input_key(asset: str, partition: str | None) -> str:
 def follow_input(
     store: ArtifactStore, certificate: Certificate, asset: str, partition: str | None
 ) -> Certificate:
-    """Certificate of the version of an input that a result was computed from, verified with its bytes.
+    """Certificate of the version of an input that a result was computed from; see :func:`read_input`."""
+    return read_input(store, certificate, asset, partition)[1]
+
+
+def read_input(
+    store: ArtifactStore, certificate: Certificate, asset: str, partition: str | None
+) -> tuple[bytes, Certificate]:
+    """Read the very version of an input that a result was computed from, verified.
 
     Parameters
     ----------
@@ -42,5 +49,4 @@ def follow_input(
             partition=partition,
             remedy=f"Materialize {certificate.asset} again",
         )
-    _, found = store.read(asset, partition, sha256)
-    return found
+    return store.read(asset, partition, sha256)

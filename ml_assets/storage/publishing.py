@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import logging
+from collections.abc import Collection
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,7 +16,7 @@ from ml_assets.storage.layout import CERTIFICATE, Shelf, Slot, by_version
 from ml_assets.storage.places import Place, age_of, exists, is_remote, list_files, read, remove
 from ml_assets.storage.reading import current_version, read_certificate, refuse
 
-__all__ = ["holds", "prune", "put", "require_same_bytes", "revoke"]
+__all__ = ["holds", "pin", "prune", "put", "require_same_bytes", "revoke"]
 
 _log = logging.getLogger(__name__)
 
@@ -70,6 +72,16 @@ def holds(path: Place, sha256: str) -> bool:
         return False
 
 
+def pin(slot: Slot, versions: Collection[str]) -> None:
+    """Name the versions that stay however old they are."""
+    if frozenset(versions) != _pinned(slot):
+        atomic_write(slot.pins, json.dumps(sorted(versions)).encode())
+
+
+def _pinned(slot: Slot) -> frozenset[str]:
+    return frozenset(json.loads(read(slot.pins))) if exists(slot.pins) else frozenset()
+
+
 def prune(slot: Slot, shelf: Shelf, keep: int, *, protected: str | None = None) -> None:
     """Remove the oldest versions of a shelf beyond ``keep``; a failure to do so is logged, nothing more.
 
@@ -94,10 +106,11 @@ def prune(slot: Slot, shelf: Shelf, keep: int, *, protected: str | None = None) 
             key=lambda sha256: (sha256 == protected, *_worth(known[sha256], shelf), sha256),
             reverse=True,
         )
+        pinned = _pinned(slot) if shelf == "versions" else frozenset()
         for sha256 in newest_first[keep:]:
-            if _is_abandoned(slot, shelf, sha256, known[sha256], found[sha256]):
+            if sha256 not in pinned and _is_abandoned(slot, shelf, sha256, known[sha256], found[sha256]):
                 _remove(slot, shelf, found[sha256])
-    except (OSError, NotCertified) as error:
+    except (OSError, ValueError, NotCertified) as error:
         _log.warning("old files stay in %s for now: %s", slot.folder / shelf, error)
 
 

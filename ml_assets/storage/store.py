@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from ml_assets.storage.errors import NotCertified, StoreError
 from ml_assets.storage.layout import Shelf, Slot, alias_place, by_version, partition_of
 from ml_assets.storage.locking import FileLock
 from ml_assets.storage.places import PathLike, list_files, list_folders, place
-from ml_assets.storage.publishing import holds, prune, put, require_same_bytes, revoke
+from ml_assets.storage.publishing import holds, pin, prune, put, require_same_bytes, revoke
 from ml_assets.storage.reading import (
     current_version,
     read_certificate,
@@ -26,7 +26,6 @@ from ml_assets.storage.reading import (
 __all__ = ["ArtifactStore"]
 
 _log = logging.getLogger(__name__)
-_PAGES = "reports"  # for people
 _SHELVES: tuple[Shelf, ...] = ("versions", "quarantine")
 
 
@@ -46,10 +45,10 @@ class ArtifactStore:
     Notes
     -----
     Layout, under ``{asset}/{slug(partition)}/``: ``versions/{sha256}{ext}`` with
-    ``versions/{sha256}.certificate.json``, ``current.json`` naming the current version, and ``quarantine/``
-    like ``versions/``. A publication writes the artifact, then its certificate, then the pointer, each
-    atomically: a crash at any instant leaves the old version current or the new one. See
-    ``docs/FILE_LOCKING_STRATEGY.md``.
+    ``versions/{sha256}.certificate.json``, ``current.json`` naming the current version, ``quarantine/`` like
+    ``versions/``, and ``pinned.json`` naming versions that are not pruned. A publication writes the artifact,
+    then its certificate, then the pointer, each atomically: a crash at any instant leaves the old version
+    current or the new one. See ``docs/FILE_LOCKING_STRATEGY.md``.
 
     Examples
     --------
@@ -158,6 +157,18 @@ class ArtifactStore:
         )
         return str(slot.artifact(certificate.sha256, certificate.extension, "quarantine"))
 
+    def pin(self, asset: str, partition: str | None, versions: Collection[str]) -> None:
+        """Keep these versions however many newer ones there are: a release stands on them.
+
+        Parameters
+        ----------
+        asset, partition : str, str or None
+            Of what.
+        versions : collection of str
+            Their hashes; those pinned before and not named now may go again.
+        """
+        pin(self._slot(asset, partition), versions)
+
     def save_page(self, path: str, page: bytes) -> str:
         """Keep a file for people (a report, a picture) under ``reports/``, replaced atomically.
 
@@ -180,7 +191,7 @@ class ArtifactStore:
         ValueError
             If the path leaves that folder.
         """
-        target = alias_place(self.root, "", f"{_PAGES}/{path}")
+        target = alias_place(self.root, "", f"reports/{path}")
         atomic_write(target, page)
         return str(target)
 

@@ -9,6 +9,7 @@ from ml_assets.gates.pooling import base_learned, calendar_boundary, pooled_non_
 from ml_assets.gates.training import weights_finite_and_complete
 from ml_assets.mamba import pool_sequences
 from ml_assets.sequence_set import SequenceSet
+from ml_assets.skill.controls import CONTROLS
 from orchestration.gating import Certified, Refusal, Staged, gated_asset, verified
 from orchestration.settings import Settings
 
@@ -34,8 +35,10 @@ def mamba_base_weights(
     """Pool and train."""
     from ml_assets.mamba import BASE_RECIPE, train_base  # imports TensorFlow: not before it is needed
 
-    read = [s for s in sequences.values() if isinstance(s, Certified)]
-    sets = [s.value for s in read]
+    # Not the controls: what is planted in them must not teach the models of real stocks.
+    read = [s for name, s in sequences.items() if isinstance(s, Certified) and name not in CONTROLS]
+    # As they stood at the first fold: the base model serves every fold, so it may know no later day.
+    sets = [s.value.fold(1) for s in read]
     try:
         pooled = pool_sequences(sets)
     except ValueError as error:

@@ -1,52 +1,69 @@
 """The verdict over the fleet and the manifest of what may be served."""
 
+from typing import Any
+
 import dagster as dg
 
-from ml_assets.gates.fleet import every_symbol_judged, rule_applied
+from ml_assets.gates.fleet import controls_decide, every_symbol_judged, rule_applied, succession_sound
 from ml_assets.gates.release import every_version_certified, judged_version, measured_version, only_promoted
 from ml_assets.pinn import LatencyReport, PinnWeights
-from ml_assets.release import compose_release
-from ml_assets.skill import Promotion, PromotionRule, WalkForwardReport, decide
-from ml_assets.storage import ArtifactStore
+from ml_assets.release import Release, champions_of, compose_release, pin_champions
+from ml_assets.skill import Judged, Promotion, PromotionRule, WalkForwardReport, decide
+from ml_assets.storage import ArtifactStore, Certificate, NotCertified, follow_input, input_key, read_input
 from orchestration.gating import Certified, Refusal, Staged, gated_asset, verified
 from orchestration.settings import Settings
 
-__all__ = ["promotion", "release"]
+__all__ = ["ReleaseConfig", "promotion", "release"]
+
+
+class ReleaseConfig(dg.Config):
+    """Run configuration of `release`."""
+
+    rollback_to: str = ""
+    """Hash of an earlier release to serve again; empty: compose a new one from the verdicts."""
 
 
 @gated_asset(
     group_name="release",
-    description="Promote, retrain, reject or quarantine: one verdict per attempted symbol, with its reason.",
+    description="Promote, retrain, reject or quarantine: one verdict per attempted symbol; who serves it.",
     ins={"reports": verified("walk_forward_report", keep_refusals=True)},
     gates={
         "every_symbol_judged": "One verdict for every symbol that was attempted, the failed ones included.",
         "rule_applied": "Every verdict derived anew from its report by the rule in force.",
+        "controls_decide": "A random walk fails and a planted edge passes, or no new model may serve.",
+        "succession_sound": "Who serves has passed, now or before, and beat whom it replaced.",
     },
 )
 def promotion(
     reports: dict[str, Certified[WalkForwardReport] | Refusal],
     settings: dg.ResourceParam[Settings],
+    store: dg.ResourceParam[ArtifactStore],
 ) -> Staged:
     """Judge the fleet."""
     if not reports:
         raise dg.Failure(
             "no symbol has been attempted yet; materialize walk_forward_report first", allow_retries=False
         )
-    judged = {s: r.reason if isinstance(r, Refusal) else r.value for s, r in reports.items()}
+    judged = {s: r.reason if isinstance(r, Refusal) else _judged(s, r) for s, r in reports.items()}
     rule = PromotionRule(
         false_discovery_rate=settings.false_discovery_rate, quarantine_accuracy=settings.quarantine_accuracy
     )
-    verdict = decide(judged, rule)
+    before = champions_of(store)
+    verdict = decide(judged, rule, before)
+    pin_champions(store, verdict)  # before anybody may rely on them
     return Staged(
         verdict,
         gates={
             "every_symbol_judged": lambda p: every_symbol_judged(list(reports), p),
             "rule_applied": lambda p: rule_applied(judged, p, rule),
+            "controls_decide": controls_decide,
+            "succession_sound": lambda p: succession_sound(judged, p, before),
         },
         inputs=[r for r in reports.values() if isinstance(r, Certified)],
         metadata={
             "verdicts": dg.MetadataValue.md(_table(verdict)),
-            "promoted": len(verdict.promoted()),
+            "void": verdict.void or "no: the controls came out as they must",
+            "in_service": ", ".join(verdict.promoted()) or "no model with skill",
             # A symbol that was not run again is judged by its last certified report: its age must be seen.
             "reports_made": {s: _age(r) for s, r in reports.items()},
         },
@@ -63,34 +80,63 @@ def promotion(
     },
     gates={
         "every_version_certified": "Each released artifact is read through its certificate.",
-        "only_promoted": "Released symbols are exactly the promoted ones.",
+        "only_promoted": "Released symbols are exactly those with a model in service.",
         "judged_version": "Released weights are the very version whose report was judged.",
         "measured_version": "The option network released is the one whose latency was measured.",
     },
 )
 def release(
+    config: ReleaseConfig,
     verdicts: Certified[Promotion],
     latency: Certified[LatencyReport],
     options: Certified[PinnWeights],
     store: dg.ResourceParam[ArtifactStore],
 ) -> Staged:
-    """Compose the manifest."""
-    manifest = compose_release(store, verdicts.value, verdicts.certificate, options.certificate)
+    """Compose the manifest, or bring an earlier one back."""
+    inputs: tuple[Certified[Any], ...]
+    if config.rollback_to:
+        manifest, verdicts, latency_made, inputs = _earlier(store, config.rollback_to)
+    else:
+        manifest = compose_release(store, verdicts.value, options.certificate)
+        latency_made, inputs = latency.certificate, (verdicts, latency, options)
+    judged = verdicts.value
     return Staged(
         manifest,
         gates={
             "every_version_certified": lambda r: every_version_certified(store, r),
-            "only_promoted": lambda r: only_promoted(verdicts.value, r),
-            "judged_version": lambda r: judged_version(store, verdicts.certificate, r),
-            "measured_version": lambda r: measured_version(latency.certificate, r),
+            "only_promoted": lambda r: only_promoted(judged, r),
+            "judged_version": lambda r: judged_version(store, judged, r),
+            "measured_version": lambda r: measured_version(latency_made, r),
         },
-        inputs=[verdicts, latency, options],
+        inputs=inputs,
         metadata={
             "released": [f"{v.asset} {v.partition or ''} {v.sha256[:12]}".strip() for v in manifest.versions],
             "withheld": manifest.withheld,
+            "rolled_back_to": config.rollback_to or "no",
         },
         alias="manifest/release.json",
     )
+
+
+def _earlier(
+    store: ArtifactStore, sha256: str
+) -> tuple[Release, Certified[Promotion], Certificate, tuple[Certified[Any], ...]]:
+    """An earlier release with the verdicts and the measurement that it was made from, each verified."""
+    try:
+        data, made = store.read("release", None, sha256)
+        judged, judged_made = read_input(store, made, "promotion", None)
+        latency = follow_input(store, made, "latency_benchmark", None)
+        options = follow_input(store, made, "pinn_weights", None)
+    except NotCertified as error:
+        raise dg.Failure(f"cannot go back to release {sha256[:12]}: {error}", allow_retries=False) from error
+    verdicts = Certified(Promotion.from_bytes(judged), judged_made)
+    inputs = (verdicts, Certified(None, latency), Certified(None, options))
+    return Release.from_bytes(data), verdicts, latency, inputs
+
+
+def _judged(symbol: str, report: Certified[WalkForwardReport]) -> Judged:
+    weights = report.certificate.inputs[input_key("mamba_weights", symbol)]
+    return Judged(report.value, report.certificate.sha256, weights)
 
 
 def _age(report: Certified[WalkForwardReport] | Refusal) -> str:
@@ -100,9 +146,13 @@ def _age(report: Certified[WalkForwardReport] | Refusal) -> str:
 
 
 def _table(promotion: Promotion) -> str:
-    rows = ["| symbol | verdict | accuracy | best baseline | p | reason |", "|---|---|---|---|---|---|"]
-    for v in promotion.verdicts:
+    rows = [
+        "| symbol | verdict | accuracy | best baseline | p | in service | reason |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for v in [*promotion.verdicts, *promotion.controls]:
         accuracy = "-" if v.accuracy is None else f"{v.accuracy:.1%}"
         baseline = "-" if v.baseline_accuracy is None else f"{v.baseline} {v.baseline_accuracy:.1%}"
-        rows.append(f"| {v.symbol} | {v.verdict} | {accuracy} | {baseline} | {v.p_value:.3f} | {v.reason} |")
+        cells = (v.symbol, v.verdict, accuracy, baseline, f"{v.p_value:.3f}", v.service, v.reason)
+        rows.append(f"| {' | '.join(cells)} |")
     return "\n".join(rows)

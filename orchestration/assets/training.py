@@ -12,23 +12,19 @@ from ml_assets.gates import (
     oracle,
     scale,
 )
-from ml_assets.gates.lineage import one_lineage
 from ml_assets.gates.pooling import base_before_validation
-from ml_assets.gates.skill import every_test_day_scored, figures_recomputed, predictions_reproduced
 from ml_assets.gates.training import learned, training_rows_only, weights_finite_and_complete, weights_reload
-from ml_assets.mamba import MambaBaseWeights, MambaConfig, MambaWeights, TrainingRecipe
+from ml_assets.mamba import MambaBaseWeights, MambaConfig, TrainingRecipe
 from ml_assets.prices import PriceHistory
 from ml_assets.sequences import SequenceConfig, SequenceSet, build_sequences
-from ml_assets.skill import score
 from ml_assets.steps import Steps
-from ml_assets.storage import ArtifactStore
 from ml_assets.symbols import slug
 from orchestration.assets.base import log_epochs
 from orchestration.gating import Certified, Refusal, Staged, gated_asset, verified
 from orchestration.partitions import SYMBOLS
 from orchestration.settings import Settings
 
-__all__ = ["augmented_training_set", "mamba_weights", "split_sequences", "walk_forward_report"]
+__all__ = ["augmented_training_set", "mamba_weights", "split_sequences"]
 
 
 @gated_asset(
@@ -51,8 +47,9 @@ def split_sequences(
 ) -> Staged:
     """Build the sequences of one symbol."""
     config = SequenceConfig(
-        window=settings.window, horizon=settings.horizon, split=settings.split, test_days=settings.test_days
-    )
+        window=settings.window, horizon=settings.horizon, split=settings.split, test_days=settings.test_days,
+        folds=settings.folds,
+    )  # fmt: skip
 
     def rebuild(history: PriceHistory) -> SequenceSet:
         return build_sequences(history, config, steps=steps)
@@ -178,54 +175,4 @@ def mamba_weights(
             **{f"validation_{name}": float(figure) for name, figure in weights.validation.items()},
         },
         alias=f"weights/{slug(context.partition_key)}.weights.h5",
-    )
-
-
-@gated_asset(
-    partitions_def=SYMBOLS,
-    group_name="training",
-    description="Predictions for the sealed test days and what they are worth beside rules without a model.",
-    ins={
-        "prices": verified("raw_prices"),
-        "sequences": verified("split_sequences"),
-        "weights": verified("mamba_weights"),
-    },
-    gates={
-        "one_lineage": "The weights were trained on the split that they are scored on, of the same prices.",
-        "every_test_day_scored": "One prediction per sealed day, none dropped, none added.",
-        "figures_recomputed": "Outcomes, accuracy, baselines and p-value derived again from the raw closes.",
-        "predictions_reproduced": "The certified weights give exactly the reported probabilities.",
-    },
-)
-def walk_forward_report(
-    prices: Certified[PriceHistory],
-    sequences: Certified[SequenceSet],
-    weights: Certified[MambaWeights],
-    store: dg.ResourceParam[ArtifactStore],
-) -> Staged:
-    """Score one symbol's model."""
-    from ml_assets.mamba import predict_direction
-
-    report = score(sequences.value, predict_direction(weights.value, sequences.value.X("test")))
-    name, baseline = report.best_baseline
-    return Staged(
-        report,
-        gates={
-            "one_lineage": lambda _: one_lineage(
-                store, prices.certificate, sequences.certificate, weights.certificate
-            ),
-            "every_test_day_scored": lambda r: every_test_day_scored(sequences.value, r),
-            "figures_recomputed": lambda r: figures_recomputed(prices.value, sequences.value, r),
-            "predictions_reproduced": lambda r: predictions_reproduced(
-                sequences.value, r, lambda X: predict_direction(weights.value, X)
-            ),
-        },
-        inputs=[prices, sequences, weights],
-        metadata={
-            "days": report.days,
-            "accuracy": report.accuracy,
-            "best_baseline": f"{name} {baseline:.4f}",
-            "always_up": report.baselines["always_up"],
-            "p_value": report.p_value,
-        },
     )

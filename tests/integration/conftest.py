@@ -24,6 +24,7 @@ DAYS, SHORT_DAYS = 1300, 400
 SETTINGS = {
     "epochs": 40,
     "test_days": 500,
+    "folds": 2,
     "quarantine_accuracy": 0.95,
     "pinn_adam_steps": 300,
     "pinn_soft": False,
@@ -56,7 +57,7 @@ def command(*arguments: str, folder: Path, **settings: object) -> subprocess.Com
 def write_prices(folder: Path) -> None:
     """Two good files, a header without rows, a word in a cell of prices, a file too short."""
     folder.mkdir()
-    edge = simulate("gated", DAYS, best_accuracy=0.85, seed=3).prices.frame
+    edge = simulate("product", DAYS, best_accuracy=0.85, seed=3).prices.frame
     walk = simulate("random_walk", DAYS, seed=1).prices.frame
     edge.rename_axis("Date").rename(columns=str.capitalize).to_csv(folder / "EDGE.csv")
     walk.rename_axis("Date").rename(columns=str.capitalize).to_csv(folder / "WALK.csv")

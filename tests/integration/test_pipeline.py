@@ -12,12 +12,13 @@ import pytest
 from ml_assets.prices import open_source
 from ml_assets.release import Release
 from ml_assets.simulation import simulate
-from ml_assets.skill import Promotion, SymbolVerdict
+from ml_assets.skill import Promotion, SymbolVerdict, WalkForwardReport
+from ml_assets.skill.controls import CONTROLS, EDGE, WALK
 from ml_assets.storage import Certificate, read_certified
 from orchestration import _dagster_private as private
 from orchestration.definitions import BASE_ASSETS, FLEET_ASSETS, OPTION_ASSETS, SYMBOL_ASSETS
 from orchestration.gating import collect_gates
-from tests.integration.conftest import FolderRun
+from tests.integration.conftest import SETTINGS, FolderRun, command
 from tests.integration.project import Market, Project, open_project
 
 pytestmark = pytest.mark.xdist_group("pipeline")
@@ -38,13 +39,57 @@ def verdicts(project: Project) -> dict[str, SymbolVerdict]:
 
 def places() -> list[tuple[str, str | None]]:
     """Every asset and partition that the run should have published."""
-    return [(a, s) for a in PER_SYMBOL for s in ("EDGE", "WALK")] + [(a, None) for a in SINGLE]
+    return [(a, s) for a in PER_SYMBOL for s in ("EDGE", "WALK", *CONTROLS)] + [(a, None) for a in SINGLE]
 
 
 def test_planted_edge_is_promoted_and_the_random_walk_is_not(project: Project) -> None:
     found = verdicts(project)
     assert found["EDGE"].verdict == "PROMOTE", found["EDGE"]
     assert found["WALK"].verdict in ("REJECT", "RETRAIN"), found["WALK"]
+
+
+def test_controls_are_judged_beside_the_symbols_and_teach_nobody(project: Project) -> None:
+    promotion = Promotion.from_bytes(project.store.read("promotion")[0])
+    assert promotion.void is None
+    assert {v.symbol: v.verdict == "PROMOTE" for v in promotion.controls} == {EDGE: True, WALK: False}
+    assert not set(promotion.champions) & set(CONTROLS)
+    base = project.current("mamba_base_weights")
+    assert sorted(base.inputs) == ["split_sequences/EDGE", "split_sequences/WALK"]
+
+
+def test_every_fold_is_trained_anew_on_more_days(project: Project) -> None:
+    report = WalkForwardReport.from_bytes(project.store.read("walk_forward_report", "EDGE")[0])
+    first, second = report.folds
+    assert second.training_rows > first.training_rows
+    assert first.last_day < second.first_day
+    assert first.validated_until < first.first_day
+    page = Path(project.settings.store_url) / "reports" / "walk_forward" / "EDGE.md"
+    assert f"**{report.accuracy:.1%}**" in page.read_text()
+    assert page.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_an_earlier_release_is_brought_back_through_its_gates(project: Project) -> None:
+    """One command; what it serves again passes every gate of a release once more."""
+    before = project.current("release").sha256
+    strict = replace(project, settings=project.settings.model_copy(update={"quarantine_accuracy": 0.60}))
+    assert strict.run("fleet_verdict").success
+    assert project.current("release").sha256 != before
+    try:
+        done = command("rollback", before[:10], folder=project.root, **settings_of(project))
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert f"release {before[:12]}" in done.stdout
+        assert project.current("release").sha256 == before
+        newest = project.materializations("release")[0]
+        assert newest.metadata["rolled_back_to"].value == before
+        unknown = command("rollback", "ffff", folder=project.root, **settings_of(project))
+        assert unknown.returncode == 2
+        assert "0 earlier releases match ffff" in unknown.stdout
+    finally:
+        assert project.run("fleet_verdict").success
+
+
+def settings_of(project: Project) -> dict[str, object]:
+    return {"home": project.settings.home, "prices": project.settings.prices, **SETTINGS}
 
 
 def test_refused_symbol_has_its_verdict_and_stops_nobody(project: Project) -> None:
@@ -119,7 +164,7 @@ def test_certificates_chain_the_release_to_the_raw_prices(project: Project) -> N
             follow(found)
 
     follow(project.current("release"))
-    expected = {f"{asset}/{symbol}" for asset in PER_SYMBOL for symbol in ("EDGE", "WALK")}
+    expected = {f"{asset}/{symbol}" for asset in PER_SYMBOL for symbol in ("EDGE", "WALK", *CONTROLS)}
     assert set(seen) == expected | {"mamba_base_weights", "promotion", "latency_benchmark", "pinn_weights"}
     prices = open_source(project.settings.prices).load("EDGE")
     assert project.store.read("raw_prices", "EDGE", seen["raw_prices/EDGE"].sha256)[0] == prices.to_bytes()

@@ -12,12 +12,12 @@ from rich.console import Console
 
 from ml_assets.artifact import Artifact
 from ml_assets.prices import Problem
-from ml_assets.skill import WalkForwardReport, decide
+from ml_assets.skill import decide
 from ml_assets.storage import ArtifactStore, GateVerdict, certify
 from orchestration.fleet import RunOutcome
 from orchestration.summary import print_summary
 from tests.pinn_fixtures import latency_report
-from tests.unit.skill.makers import report
+from tests.unit.skill.makers import judged, report, with_controls
 
 PASSED = RunOutcome("symbol_pipeline", "A", True, 17, 0, None, None, 12.3, "run-a")
 REASON = "split_sequences, gate causal: A [/2020-01-02]: [bold]rsi[/bold] changed from 1.0 to 2.0"
@@ -32,12 +32,14 @@ STOPPED = dataclasses.replace(
 )
 OPTIONS = dataclasses.replace(PASSED, job="option_pipeline", partition=None, gates_passed=2, run_id="run-o")
 FLEET = dataclasses.replace(PASSED, job="fleet_verdict", partition=None, gates_passed=5, run_id="run-f")
-REPORTS: dict[str, WalkForwardReport | str] = {
-    "A": report("A", accuracy=0.58, p=1e-6),
-    "B": "its gate failed",
-    "C": report("C", accuracy=0.7, p=1e-9),
-    "D": report("D", p=0.6),
-}
+REPORTS = with_controls(
+    {
+        "A": judged(report("A", accuracy=0.58, p=1e-6)),
+        "B": "its gate failed",
+        "C": judged(report("C", accuracy=0.7, p=1e-9)),
+        "D": judged(report("D", p=0.6)),
+    }
+)
 
 
 def publish(store: ArtifactStore, asset: str, value: Artifact, run_id: str) -> None:

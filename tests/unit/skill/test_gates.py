@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from ml_assets.gates.folds import folds_sealed, retrained_fold
 from ml_assets.gates.skill import every_test_day_scored, figures_recomputed, predictions_reproduced
+from ml_assets.sequences import SequenceConfig, build_sequences
 from ml_assets.simulation import price_history
 from ml_assets.skill import WalkForwardReport
-from tests.unit.skill.makers import market, predict, scored
+from tests.unit.skill.makers import folds, market, predict, scored
 
 
 def changed(report: WalkForwardReport, **change: Any) -> WalkForwardReport:
@@ -29,12 +34,24 @@ def test_all_pass_on_the_honest_report(horizon: int) -> None:
     report = WalkForwardReport.from_bytes(scored(horizon).to_bytes())
     for result in (
         every_test_day_scored(sequences, report),
-        figures_recomputed(prices, sequences, report),
-        predictions_reproduced(sequences, report, predict),
+        figures_recomputed(prices, folds(horizon), report),
+        predictions_reproduced(folds(horizon), report, again(horizon), 1),
     ):
         assert result.passed, result.message
         assert result.checked == report.days
-    assert figures_recomputed(prices, sequences, report).figures == {"accuracy": report.accuracy}
+    assert figures_recomputed(prices, folds(horizon), report).figures == {"accuracy": report.accuracy}
+    assert folds_sealed(prices, sequences, report, None, rebuild(horizon)).passed
+
+
+def again(horizon: int = 1, spoil: Callable[[np.ndarray], np.ndarray] = lambda p: p) -> Any:
+    """Predict a fold once more, with a fault if wanted."""
+    return lambda number: spoil(predict(folds(horizon)[number - 1].X("test")))
+
+
+def rebuild(horizon: int = 1) -> Any:
+    return lambda prices, days: build_sequences(
+        prices, SequenceConfig(window=20, horizon=horizon, test_days=days)
+    )
 
 
 # ------------------------------------------------------------------ every_test_day_scored
@@ -93,46 +110,47 @@ def test_overlapping_days_of_a_long_horizon_are_noticed() -> None:
         lambda r: {"dates": with_item(r.dates, 3, "1990-01-01")},
         lambda r: {"dates": [], "probability": [], "realized": []},
         lambda r: {"horizon": 2},
+        lambda r: {"log_loss": r.log_loss - 0.01},
+        lambda r: {"interval": [r.interval[0] + 0.01, r.interval[1]]},
+        lambda r: {"interval": [r.interval[0], r.interval[1] - 0.01]},
         lambda r: {"baselines": {k: v for k, v in r.baselines.items() if k != "ar1"}},
         lambda r: {"baselines": {**r.baselines, "easy": 0.1}},
         *[
             lambda r, name=name: {"baselines": {**r.baselines, name: r.baselines[name] - 0.02}}
-            for name in ("majority", "persistence", "ar1", "always_up")
+            for name in ("majority", "persistence", "ar1", "always_up", "logistic", "boosting")
         ],
     ],
 )
 def test_any_changed_figure_is_noticed(change: Any) -> None:
-    prices, sequences = market()
+    prices, _ = market()
     report = scored()
     try:
-        result = figures_recomputed(prices, sequences, changed(report, **change(report)))
+        result = figures_recomputed(prices, folds(), changed(report, **change(report)))
     except ValueError:
         return  # a gate that breaks is closed
     assert not result.passed
 
 
 def test_wrong_outcome_names_symbol_date_and_both_values() -> None:
-    prices, sequences = market()
+    prices, _ = market()
     report = scored()
-    result = figures_recomputed(
-        prices, sequences, changed(report, realized=with_item(report.realized, 7, 0.5))
-    )
+    result = figures_recomputed(prices, folds(), changed(report, realized=with_item(report.realized, 7, 0.5)))
     assert not result.passed
     for part in ("SIM", report.dates[7], "0.5", repr(report.realized[7])[:8]):
         assert part in result.message
 
 
 def test_report_of_other_prices_is_noticed() -> None:
-    prices, sequences = market()
+    prices, _ = market()
     restated = prices.frame.copy()
     restated.iloc[-30, 0] *= 1.01
-    assert not figures_recomputed(price_history("SIM", restated), sequences, scored()).passed
+    assert not figures_recomputed(price_history("SIM", restated), folds(), scored()).passed
 
 
 def test_label_beyond_the_last_price_is_noticed() -> None:
-    prices, sequences = market()
+    prices, _ = market()
     shorter: pd.DataFrame = prices.frame.iloc[:-5]
-    result = figures_recomputed(price_history("SIM", shorter), sequences, scored())
+    result = figures_recomputed(price_history("SIM", shorter), folds(), scored())
     assert not result.passed
     assert "no price 1 days before or after" in result.message
 
@@ -140,30 +158,87 @@ def test_label_beyond_the_last_price_is_noticed() -> None:
 # ------------------------------------------------------------------ predictions_reproduced
 
 
-def test_other_weights_are_noticed_bit_for_bit() -> None:
-    _, sequences = market()
+@pytest.mark.parametrize(("retrained", "fold"), [(1, 1), (2, 2)])
+def test_other_weights_are_noticed_bit_for_bit(retrained: int, fold: int) -> None:
     report = scored()
-    result = predictions_reproduced(sequences, report, lambda X: np.nextafter(predict(X), 1.0))
+    result = predictions_reproduced(folds(), report, again(spoil=lambda p: np.nextafter(p, 1.0)), retrained)
     assert not result.passed
-    assert report.dates[0] in result.message
+    assert report.folds[fold - 1].first_day in result.message
 
 
-def test_one_edited_probability_is_noticed_with_its_day() -> None:
-    _, sequences = market()
+@pytest.mark.parametrize("day", [9, 150])
+def test_one_edited_probability_is_noticed_with_its_day(day: int) -> None:
     report = scored()
-    edited = changed(report, probability=with_item(report.probability, 9, 0.123))
-    result = predictions_reproduced(sequences, edited, predict)
+    edited = changed(report, probability=with_item(report.probability, day, 0.123))
+    result = predictions_reproduced(folds(), edited, again(), 1)
     assert not result.passed
-    for part in ("SIM", report.dates[9], "0.123", f"1 of {report.days} differ"):
+    for part in ("SIM", report.dates[day], "0.123", "1 of 100 differ"):
         assert part in result.message
 
 
 @pytest.mark.parametrize("horizon", [1, 3])
 def test_fewer_predictions_than_days_are_noticed(horizon: int) -> None:
-    _, sequences = market(horizon)
-    assert not predictions_reproduced(sequences, scored(horizon), lambda X: predict(X)[:-4]).passed
+    short = changed(scored(horizon), dates=scored(horizon).dates[:-4])
+    assert not predictions_reproduced(folds(horizon), short, again(horizon), 1).passed
 
 
 def test_nan_predictions_are_not_equal_to_anything() -> None:
-    _, sequences = market()
-    assert not predictions_reproduced(sequences, scored(), lambda X: predict(X) * np.nan).passed
+    assert not predictions_reproduced(folds(), scored(), again(spoil=lambda p: p * np.nan), 1).passed
+
+
+@given(st.text("0123456789abcdef", min_size=64, max_size=64), st.integers(1, 6))
+def test_the_fold_to_train_again_is_an_earlier_one_if_there_is_any(sha256: str, count: int) -> None:
+    number = retrained_fold(sha256, folds()[:1] * count)
+    assert 1 <= number <= max(1, count - 1)
+
+
+# ------------------------------------------------------------------ folds_sealed
+
+
+def test_a_fold_with_another_scale_is_noticed() -> None:
+    """As if it had been fitted on later days: the sequences are not those of the prices up to the fold."""
+    prices, sequences = market()
+    moved = dataclasses.replace(sequences, features=sequences.features * np.float32(1.01))
+    result = folds_sealed(prices, moved, scored(), None, rebuild())
+    assert not result.passed
+    assert "SIM fold 1: its sequences are not those of the prices up to" in result.message
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"number": 7}, "folds [7, 2] reported"),
+        ({"training_rows": 1}, "recorded (1,"),
+        ({"trained_until": "2030-01-01"}, "2030-01-01"),
+        ({"first_day": "1999-01-01"}, "1999-01-01"),
+        ({"origin": "fine_tuned"}, "but none was read"),
+    ],
+)
+def test_a_fold_that_is_not_what_it_says_is_noticed(change: dict[str, Any], message: str) -> None:
+    prices, sequences = market()
+    first, last = scored().folds
+    report = changed(scored(), folds=[dataclasses.replace(first, **change), last])
+    result = folds_sealed(prices, sequences, report, None, rebuild())
+    assert not result.passed
+    assert message in result.message
+
+
+@dataclasses.dataclass
+class Base:
+    boundary: str
+    known_until: str
+
+
+def test_a_base_model_that_knows_a_folds_validation_is_noticed() -> None:
+    prices, sequences = market()
+    first, last = scored().folds
+    started = changed(scored(), folds=[dataclasses.replace(first, origin="base"), last])
+    fold = sequences.fold(1)
+    start = str(fold.dates[fold.positions("validation")[0] - fold.window + 1])
+    end = str(fold.as_of("validation")[-1])
+    honest = folds_sealed(prices, sequences, started, Base(start, end), rebuild())  # type: ignore[arg-type]
+    assert honest.passed, honest.message
+    for leaky in (Base("2099-01-01", end), Base(start, "2099-01-01")):
+        result = folds_sealed(prices, sequences, started, leaky, rebuild())  # type: ignore[arg-type]
+        assert not result.passed
+        assert "SIM fold 1: the base model" in result.message

@@ -14,10 +14,10 @@ from ml_assets.gates.release import (
     measured_version,
     only_promoted,
 )
-from ml_assets.release import Release, ReleasedVersion, compose_release
-from ml_assets.skill import Promotion, decide
+from ml_assets.release import Release, ReleasedVersion, champions_of, compose_release, pin_champions
+from ml_assets.skill import Judged, Promotion, decide
 from ml_assets.storage import ArtifactStore, Certificate, GateVerdict, NotCertified, certify
-from tests.unit.skill.makers import report
+from tests.unit.skill.makers import judged, report, with_controls
 
 GOOD = GateVerdict("gate", True, "looked at it", {"checked": 1})
 BAD = GateVerdict("gate", False, "refused", {"checked": 1})
@@ -35,7 +35,7 @@ class Fleet:
     weights: Certificate
 
     def compose(self) -> Release:
-        return compose_release(self.store, self.verdicts, self.promotion, self.options)
+        return compose_release(self.store, self.verdicts, self.options)
 
 
 def publish(
@@ -59,20 +59,23 @@ def fleet(tmp_path: Path) -> Fleet:
     scored = publish(
         store, "walk_forward_report", b"report 1", {"mamba_weights/A": weights.sha256}, partition="A"
     )
-    verdicts = decide(
-        {"A": report("A", accuracy=0.58, p=1e-6), "B": report("B", p=0.6), "C": "out of memory"}
-    )
-    judged = publish(store, "promotion", verdicts.to_bytes(), {"walk_forward_report/A": scored.sha256})
+    fleet: dict[str, Judged | str] = {
+        "A": Judged(report("A", accuracy=0.58, p=1e-6), scored.sha256, weights.sha256),
+        "B": judged(report("B", p=0.6)),
+        "C": "out of memory",
+    }
+    verdicts = decide(with_controls(fleet))
+    made = publish(store, "promotion", verdicts.to_bytes(), {"walk_forward_report/A": scored.sha256})
     options = publish(store, "pinn_weights", b"network 1")
     latency = publish(store, "latency_benchmark", b"latency", {"pinn_weights": options.sha256})
-    return Fleet(store, verdicts, judged, options, latency, weights)
+    return Fleet(store, verdicts, made, options, latency, weights)
 
 
 def gates(fleet: Fleet, release: Release) -> dict[str, bool]:
     results = [
         every_version_certified(fleet.store, release),
         only_promoted(fleet.verdicts, release),
-        judged_version(fleet.store, fleet.promotion, release),
+        judged_version(fleet.store, fleet.verdicts, release),
         measured_version(fleet.latency, release),
     ]
     return {result.gate: result.passed for result in results}
@@ -107,17 +110,18 @@ def test_newer_report_that_nobody_judged_cannot_slip_in(fleet: Fleet) -> None:
 
 
 def test_no_skill_releases_the_options_alone(fleet: Fleet) -> None:
-    none = decide({"A": report("A", p=0.9), "B": "crashed"})
-    release = compose_release(fleet.store, none, fleet.promotion, fleet.options)
+    none = decide(with_controls({"A": judged(report("A", p=0.9)), "B": "crashed"}))
+    release = compose_release(fleet.store, none, fleet.options)
     assert [v.asset for v in release.versions] == ["pinn_weights"]
     assert release.withheld.keys() == {"A", "B"}
     assert only_promoted(none, release).passed
 
 
 def test_promoted_symbol_without_a_report_behind_it_is_refused(fleet: Fleet) -> None:
-    forged = dataclasses.replace(fleet.promotion, inputs={})
-    with pytest.raises(NotCertified, match="does not name it as an input"):
-        compose_release(fleet.store, fleet.verdicts, forged, fleet.options)
+    unknown = dataclasses.replace(fleet.verdicts.champions["A"], report_sha256="f" * 64)
+    forged = dataclasses.replace(fleet.verdicts, champions={"A": unknown})
+    with pytest.raises(NotCertified):
+        compose_release(fleet.store, forged, fleet.options)
 
 
 @pytest.mark.parametrize("asset", ["mamba_weights", "walk_forward_report"])
@@ -137,7 +141,7 @@ def test_weights_refused_after_their_release_close_the_gate(fleet: Fleet) -> Non
     fleet.store.quarantine(b"weights 1", refused)
     assert gates(fleet, release) == {
         "every_version_certified": False, "only_promoted": True,
-        "judged_version": True, "measured_version": True,
+        "judged_version": False, "measured_version": True,
     }  # fmt: skip
 
 
@@ -184,7 +188,7 @@ def test_each_gate_can_fail(fleet: Fleet, case: str, closed: set[str]) -> None:
 
 def test_option_network_that_was_not_measured_is_refused(fleet: Fleet) -> None:
     newer = publish(fleet.store, "pinn_weights", b"network 2")
-    release = compose_release(fleet.store, fleet.verdicts, fleet.promotion, newer)
+    release = compose_release(fleet.store, fleet.verdicts, newer)
     result = measured_version(fleet.latency, release)
     assert not result.passed
     assert newer.sha256[:12] in result.message
@@ -198,3 +202,37 @@ def test_certified_weights_that_nobody_judged_are_refused(fleet: Fleet) -> None:
         fleet.compose(), versions=[options, ReleasedVersion("mamba_weights", "A", newer.sha256)]
     )
     assert {gate for gate, passed in gates(fleet, swapped).items() if not passed} == {"judged_version"}
+
+
+def test_champions_outlive_any_number_of_newer_versions(tmp_path: Path) -> None:
+    """What is released must be readable and comparable, however often its symbol is retrained."""
+    store = ArtifactStore(tmp_path, keep_versions=2)
+    weights = publish(store, "mamba_weights", b"champion", partition="A")
+    scored = publish(
+        store, "walk_forward_report", b"its report", {"mamba_weights/A": weights.sha256}, partition="A"
+    )
+    fleet: dict[str, Judged | str] = {
+        "A": Judged(report("A", accuracy=0.58, p=1e-6), scored.sha256, weights.sha256)
+    }
+    verdicts = decide(with_controls(fleet))
+    pin_champions(store, verdicts)
+    publish(store, "promotion", verdicts.to_bytes())
+    for n in range(6):
+        publish(store, "mamba_weights", b"weights %d" % n, partition="A")
+        publish(store, "walk_forward_report", b"report %d" % n, partition="A")
+    assert champions_of(store) == verdicts.champions
+    options = publish(store, "pinn_weights", b"network")
+    assert compose_release(store, verdicts, options).version("mamba_weights", "A") == weights.sha256
+    assert len(store.versions("mamba_weights", "A")) == 3  # two by their age, one by its pin
+
+    retired = dataclasses.replace(verdicts, champions={})
+    for _ in range(3):  # once no promotion that is kept names it, it may go
+        publish(store, "promotion", retired.to_bytes())
+        retired = dataclasses.replace(retired, void=f"{retired.void}x")
+        pin_champions(store, retired)
+    publish(store, "mamba_weights", b"weights 7", partition="A")
+    assert len(store.versions("mamba_weights", "A")) == 2
+
+
+def test_no_promotion_means_no_champion(tmp_path: Path) -> None:
+    assert champions_of(ArtifactStore(tmp_path)) == {}

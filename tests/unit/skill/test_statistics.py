@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from scipy.stats import hypergeom, norm
 
 from ml_assets.skill import adjusted_p_values, pesaran_timmermann
+from ml_assets.skill.statistics import block_interval, decline_p, paired_p
 
 DIRECTIONS = st.integers(2, 60).flatmap(
     lambda n: st.tuples(*(st.lists(st.booleans(), min_size=n, max_size=n) for _ in range(2)))
@@ -147,3 +148,55 @@ def test_false_promotions_over_fifty_symbols_without_skill(seed: int) -> None:
     rng = np.random.default_rng(seed)
     fleets = sum((adjusted_p_values(rng.random(50)) <= 0.05).any() for _ in range(400))
     assert fleets / 400 <= 0.05 + 4.5 * math.sqrt(0.05 * 0.95 / 400)
+
+
+# ------------------------------------------------------------------ intervals and pairs
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_block_interval_widens_with_dependence_and_covers(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    free = rng.random(1000) < 0.55
+    low, high = block_interval(free)
+    assert low < free.mean() < high
+    assert high - low == pytest.approx(2 * 1.96 * np.sqrt(0.25 / 1000), rel=0.2)
+    lumpy = np.repeat(rng.random(50) < 0.55, 20)
+    assert np.diff(block_interval(lumpy))[0] > 2.5 * (high - low)
+    assert block_interval(free) == (low, high)
+
+
+def test_block_interval_of_what_never_varies_is_a_point() -> None:
+    assert block_interval(np.ones(50, bool)) == (1.0, 1.0)
+    assert block_interval(np.zeros(1, bool)) == (0.0, 0.0)
+    with pytest.raises(ValueError, match="no day was scored"):
+        block_interval([])
+
+
+def test_block_interval_covers_as_often_as_it_says() -> None:
+    rng = np.random.default_rng(1)
+    covered = 0
+    for n in range(200):
+        low, high = block_interval(rng.random(500) < 0.53, draws=400, seed=n)
+        covered += low <= 0.53 <= high
+    assert 180 <= covered <= 199  # 95 % of 200, three standard errors either way
+
+
+@given(st.lists(st.tuples(st.booleans(), st.booleans()), max_size=60))
+def test_paired_p_is_the_exact_sign_test(pairs: list[tuple[bool, bool]]) -> None:
+    new, old = [a for a, _ in pairs], [b for _, b in pairs]
+    gained = sum(a and not b for a, b in pairs)
+    lost = sum(b and not a for a, b in pairs)
+    n = gained + lost
+    expected = sum(math.comb(n, k) for k in range(gained, n + 1)) / 2**n if n else 1.0
+    assert paired_p(new, old) == pytest.approx(expected)
+
+
+def test_pairs_of_different_days_are_refused() -> None:
+    with pytest.raises(ValueError, match="same days"):
+        paired_p([True], [True, False])
+
+
+def test_decline_is_the_lower_tail() -> None:
+    assert decline_p(np.ones(0, bool), 0.6) == 1.0
+    assert decline_p([False] * 10, 0.5) == pytest.approx(2**-10)
+    assert decline_p([True] * 10, 0.5) == pytest.approx(1.0)

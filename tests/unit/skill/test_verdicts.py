@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ml_assets.gates.fleet import every_symbol_judged, rule_applied
-from ml_assets.skill import Promotion, PromotionRule, WalkForwardReport, adjusted_p_values, decide
-from tests.unit.skill.makers import report
+from ml_assets.gates.fleet import controls_decide, every_symbol_judged, rule_applied, succession_sound
+from ml_assets.skill import Judged, Promotion, PromotionRule, adjusted_p_values
+from ml_assets.skill.controls import CONTROLS, EDGE, WALK
+from ml_assets.skill.verdicts import decide as decide_all
+from tests.unit.skill.makers import judged, report, with_controls
 
 REPORT = st.builds(
     report,
@@ -18,11 +21,21 @@ REPORT = st.builds(
     p=st.floats(0, 1) | st.floats(0, 1e-3),
     best=st.floats(0.45, 0.6),
     days=st.sampled_from([1, 499, 500, 900]),
-)
+    attempt=st.sampled_from([1, 1, 1, 2, 30]),
+).map(judged)
 FLEET = st.dictionaries(
     st.text("ABCDEF", min_size=1, max_size=3), REPORT | st.just("its gate failed"), min_size=1, max_size=12
 )
 CLEAR = {"accuracy": 0.58, "p": 1e-6, "best": 0.52}
+
+
+def decide(fleet: dict[str, Judged | str], rule: PromotionRule | None = None) -> Promotion:
+    """Judge a fleet whose controls come out as they must."""
+    return decide_all(with_controls(fleet), rule)
+
+
+def clear(symbol: str = "A", **change: float) -> Judged:
+    return judged(report(symbol, **{**CLEAR, **change}))  # type: ignore[arg-type]
 
 
 def verdicts(promotion: Promotion) -> dict[str, str]:
@@ -30,7 +43,7 @@ def verdicts(promotion: Promotion) -> dict[str, str]:
 
 
 @given(FLEET)
-def test_every_promotion_meets_every_condition(fleet: dict[str, WalkForwardReport | str]) -> None:
+def test_every_promotion_meets_every_condition(fleet: dict[str, Judged | str]) -> None:
     promotion = decide(fleet)
     rule = promotion.rule
     adjusted = dict(
@@ -38,47 +51,49 @@ def test_every_promotion_meets_every_condition(fleet: dict[str, WalkForwardRepor
     )
     for symbol in promotion.promoted():
         found = fleet[symbol]
-        assert isinstance(found, WalkForwardReport)
+        assert isinstance(found, Judged)
+        found = found.report
         assert found.accuracy <= rule.quarantine_accuracy
         assert found.days >= rule.minimum_days
-        assert found.accuracy >= max(found.baselines.values()) + rule.margin
+        assert found.accuracy >= found.best_baseline[1] + rule.margin
         assert adjusted[symbol] <= rule.false_discovery_rate
 
 
-def p_of(found: WalkForwardReport | str) -> float:
-    return 1.0 if isinstance(found, str) else found.p_value
+def p_of(found: Judged | str) -> float:
+    return 1.0 if isinstance(found, str) else min(1.0, found.report.p_value * found.report.attempt)
 
 
 @given(FLEET)
-def test_every_attempt_is_judged_once_with_a_reason(fleet: dict[str, WalkForwardReport | str]) -> None:
+def test_every_attempt_is_judged_once_with_a_reason(fleet: dict[str, Judged | str]) -> None:
     promotion = decide(fleet)
     assert [v.symbol for v in promotion.verdicts] == sorted(fleet)
     assert all(v.reason for v in promotion.verdicts)
-    assert every_symbol_judged(list(fleet), promotion).passed
+    assert every_symbol_judged([*fleet, *CONTROLS], promotion).passed
     for v in promotion.verdicts:
         found = fleet[v.symbol]
         if isinstance(found, str):
             assert (v.verdict, v.p_value, v.accuracy) == ("REJECT", 1.0, None)
             assert found in v.reason
-        elif found.accuracy > promotion.rule.quarantine_accuracy:
+        elif found.report.accuracy > promotion.rule.quarantine_accuracy:
             assert v.verdict == "QUARANTINE"
 
 
 @given(FLEET)
-def test_the_independent_rule_agrees(fleet: dict[str, WalkForwardReport | str]) -> None:
-    assert rule_applied(fleet, decide(fleet), PromotionRule()).passed
+def test_the_independent_rule_agrees(fleet: dict[str, Judged | str]) -> None:
+    result = rule_applied(with_controls(fleet), decide(fleet), PromotionRule())
+    assert result.passed, result.message
+    assert controls_decide(decide(fleet)).passed
+    assert succession_sound(with_controls(fleet), decide(fleet), {}).passed
 
 
 @given(FLEET, st.integers(1, 20))
-def test_failures_never_make_the_rest_look_better(
-    fleet: dict[str, WalkForwardReport | str], failures: int
-) -> None:
+def test_failures_never_make_the_rest_look_better(fleet: dict[str, Judged | str], failures: int) -> None:
     more = fleet | {f"failed {i}": "out of memory" for i in range(failures)}
     assert set(decide(more).promoted()) <= set(decide(fleet).promoted())
 
 
 @given(FLEET)
-def test_promotion_survives_its_encoding(fleet: dict[str, WalkForwardReport | str]) -> None:
+def test_promotion_survives_its_encoding(fleet: dict[str, Judged | str]) -> None:
     promotion = decide(fleet)
     assert Promotion.from_bytes(promotion.to_bytes()) == promotion
 
@@ -99,24 +114,93 @@ def test_promotion_survives_its_encoding(fleet: dict[str, WalkForwardReport | st
     ],
 )
 def test_each_condition_alone_decides(change: dict[str, float], verdict: str, reason: str) -> None:
-    (found,) = decide({"A": report(**{**CLEAR, **change})}).verdicts  # type: ignore[arg-type]
+    (found,) = decide({"A": clear(**change)}).verdicts
     assert (found.verdict, reason in found.reason) == (verdict, True), found.reason
 
 
 def test_crowd_of_attempts_raises_the_bar() -> None:
-    one = {"A": report(**{**CLEAR, "p": 0.03})}  # type: ignore[arg-type]
+    one: dict[str, Judged | str] = {"A": clear(p=0.03)}
     assert decide(one).promoted() == ["A"]
-    assert decide(one | {"B": report("B"), "C": "crashed"}).promoted() == []
+    assert decide(one | {"B": judged(report("B")), "C": "crashed"}).promoted() == []
+
+
+def test_every_retry_on_the_same_days_raises_the_bar() -> None:
+    assert decide({"A": clear(p=0.02, attempt=2)}).promoted() == ["A"]
+    promotion = decide({"A": clear(p=0.02, attempt=3)})
+    assert promotion.promoted() == []
+    assert "attempt 3 on these days" in promotion.verdicts[0].reason
+    assert promotion.verdicts[0].p_value == pytest.approx(0.06)
+
+
+# ------------------------------------------------------------------ controls
+
+
+@pytest.mark.parametrize(
+    ("spoil", "why"),
+    [
+        ({WALK: judged(report(WALK, accuracy=0.56, p=1e-5))}, "would have been promoted: there is a leak"),
+        ({WALK: judged(report(WALK, accuracy=0.82, p=1e-9))}, "would have been promoted: there is a leak"),
+        ({EDGE: judged(report(EDGE, accuracy=0.51, p=0.4))}, "training is broken"),
+        ({EDGE: "crashed"}, "training is broken"),
+    ],
+)
+def test_controls_that_come_out_wrong_void_the_promotions(spoil: dict[str, Judged | str], why: str) -> None:
+    fleet = {**with_controls({"A": clear(), "B": judged(report("B", accuracy=0.7, p=1e-9))}), **spoil}
+    promotion = decide_all(fleet)
+    assert promotion.champions == {}
+    assert promotion.void is not None
+    assert why in promotion.void
+    assert verdicts(promotion) == {"A": "REJECT", "B": "QUARANTINE"}
+    assert rule_applied(fleet, promotion, PromotionRule()).passed
+    assert controls_decide(promotion).passed
+
+
+def test_without_controls_nothing_is_promoted() -> None:
+    promotion = decide_all({"A": clear()})
+    assert promotion.champions == {}
+    assert promotion.void is not None
+    assert "not judged" in promotion.void
+
+
+def test_the_edge_does_not_make_it_easier_for_the_others() -> None:
+    """Among them its sure find would let Benjamini-Hochberg reject more of the rest."""
+    fleet: dict[str, Judged | str] = {"A": clear(p=0.04), "B": judged(report("B", p=0.9))}
+    assert decide(fleet).promoted() == []
+
+
+@pytest.mark.parametrize(
+    "forge",
+    [
+        lambda p: dataclasses.replace(p, void=None),
+        lambda p: dataclasses.replace(p, controls=[]),
+        lambda p: dataclasses.replace(
+            p, verdicts=[dataclasses.replace(v, verdict="PROMOTE") for v in p.verdicts]
+        ),
+    ],
+)
+def test_a_void_run_that_promotes_all_the_same_is_noticed(forge: Callable[[Promotion], Promotion]) -> None:
+    fleet = {**with_controls({"A": clear()}), EDGE: "crashed"}
+    promotion = decide_all(fleet)
+    assert controls_decide(promotion).passed
+    forged = forge(promotion)
+    assert not all(
+        gate.passed
+        for gate in (
+            controls_decide(forged),
+            every_symbol_judged(list(fleet), forged),
+            rule_applied(fleet, forged, PromotionRule()),
+        )
+    )
 
 
 def test_thresholds_come_from_the_rule() -> None:
     strict = PromotionRule(quarantine_accuracy=0.55)
-    assert verdicts(decide({"A": report(**CLEAR)}, strict)) == {"A": "QUARANTINE"}
-    assert decide({"A": report(**CLEAR)}, strict).rule == strict
+    assert verdicts(decide({"A": clear()}, strict)) == {"A": "QUARANTINE"}
+    assert decide({"A": clear()}, strict).rule == strict
 
 
 def test_no_attempt_gives_no_verdict() -> None:
-    promotion = decide({})
+    promotion = decide_all({})
     assert promotion.verdicts == []
     assert not every_symbol_judged([], promotion).passed
 
@@ -129,25 +213,26 @@ def tampered(promotion: Promotion, symbol: str, **change: object) -> Promotion:
     return dataclasses.replace(promotion, verdicts=changed)
 
 
-FLEET_OF_THREE: dict[str, WalkForwardReport | str] = {
-    "A": report("A", **CLEAR),  # type: ignore[arg-type]
-    "B": report("B", accuracy=0.7, p=1e-9),
+FLEET_OF_THREE: dict[str, Judged | str] = {
+    "A": clear(),
+    "B": judged(report("B", accuracy=0.7, p=1e-9)),
     "C": "its gate failed",
 }
+ATTEMPTED = with_controls(FLEET_OF_THREE)
 
 
 def test_gates_pass_on_the_honest_verdicts() -> None:
     promotion = decide(FLEET_OF_THREE)
     assert verdicts(promotion) == {"A": "PROMOTE", "B": "QUARANTINE", "C": "REJECT"}
-    assert every_symbol_judged(list(FLEET_OF_THREE), promotion).passed
-    assert rule_applied(FLEET_OF_THREE, promotion, PromotionRule()).passed
+    assert every_symbol_judged(list(ATTEMPTED), promotion).passed
+    assert rule_applied(ATTEMPTED, promotion, PromotionRule()).passed
 
 
 @pytest.mark.parametrize("symbol", ["A", "B", "C"])
 def test_flipped_verdict_is_noticed(symbol: str) -> None:
     promotion = decide(FLEET_OF_THREE)
     flipped = "REJECT" if symbol == "A" else "PROMOTE"
-    result = rule_applied(FLEET_OF_THREE, tampered(promotion, symbol, verdict=flipped), PromotionRule())
+    result = rule_applied(ATTEMPTED, tampered(promotion, symbol, verdict=flipped), PromotionRule())
     assert not result.passed
     assert result.message.startswith(f"{symbol}: the verdict says")
 
@@ -155,20 +240,20 @@ def test_flipped_verdict_is_noticed(symbol: str) -> None:
 @pytest.mark.parametrize("change", [{"accuracy": 0.99}, {"p_value": 0.0}, {"days": 9999}])
 def test_figures_that_the_report_does_not_hold_are_noticed(change: dict[str, float]) -> None:
     forged = tampered(decide(FLEET_OF_THREE), "A", **change)
-    assert not rule_applied(FLEET_OF_THREE, forged, PromotionRule()).passed
+    assert not rule_applied(ATTEMPTED, forged, PromotionRule()).passed
 
 
 def test_verdicts_by_a_laxer_rule_than_the_one_in_force_are_refused() -> None:
     lax = decide(FLEET_OF_THREE, PromotionRule(false_discovery_rate=0.99))
-    assert "is in force" in rule_applied(FLEET_OF_THREE, lax, PromotionRule()).message
+    assert "is in force" in rule_applied(ATTEMPTED, lax, PromotionRule()).message
 
 
 def test_missing_double_unknown_or_unexplained_verdicts_are_noticed() -> None:
     promotion = decide(FLEET_OF_THREE)
-    symbols = list(FLEET_OF_THREE)
+    symbols = list(ATTEMPTED)
     for verdict_list, named in [
         (promotion.verdicts[1:], "missing ['A']"),
-        ([*promotion.verdicts, promotion.verdicts[0]], "4 verdicts for 3"),
+        ([*promotion.verdicts, promotion.verdicts[0]], "6 verdicts for 5"),
         ([*promotion.verdicts, dataclasses.replace(promotion.verdicts[0], symbol="X")], "unknown ['X']"),
         (tampered(promotion, "B", reason="").verdicts, "without a reason ['B']"),
     ]:

@@ -1,0 +1,52 @@
+"""How often a symbol has been tried on the same sealed days: who tries twenty times finds luck once."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+
+from ml_assets.skill.walk_forward import WalkForwardReport
+from ml_assets.storage import ArtifactStore, NotCertified
+
+__all__ = ["REPORT_ASSET", "attempt_number", "earlier_reports"]
+
+logger = logging.getLogger(__name__)
+
+REPORT_ASSET = "walk_forward_report"
+_SAME_WINDOW = 0.5  # share of the days that two attempts have in common, from which on they are on one window
+
+
+def earlier_reports(store: ArtifactStore, symbol: str) -> list[WalkForwardReport]:
+    """Return the certified reports of a symbol that the store still keeps, newest first."""
+    return list(_readable(store, symbol))
+
+
+def attempt_number(report: WalkForwardReport, earlier: Sequence[WalkForwardReport]) -> int:
+    """Count the attempts on this report's sealed days, itself included.
+
+    Equal predictions for equal days are the same attempt. New days make a new window only when they outnumber
+    the old ones: retraining every day must not wash the count away.
+
+    Parameters
+    ----------
+    report : WalkForwardReport
+        The new one; its own ``attempt`` is not looked at.
+    earlier : sequence of WalkForwardReport
+        Reports of the same symbol, in any order. Each carries the count of those before it, so that pruning
+        old versions forgets nothing.
+    """
+    days = set(report.dates)
+    same_window = [r for r in earlier if len(days & set(r.dates)) >= _SAME_WINDOW * len(days)]
+    for other in same_window:
+        if (other.dates, other.probability) == (report.dates, report.probability):
+            return other.attempt
+    return 1 + max((other.attempt for other in same_window), default=0)
+
+
+def _readable(store: ArtifactStore, symbol: str) -> Iterator[WalkForwardReport]:
+    for certificate in store.versions(REPORT_ASSET, symbol):
+        try:
+            data, _ = store.read(REPORT_ASSET, symbol, certificate.sha256)
+            yield WalkForwardReport.from_bytes(data)
+        except (NotCertified, ValueError) as error:  # damaged, or written by another version of the project
+            logger.warning("%s: an earlier report is not counted as an attempt: %s", symbol, error)

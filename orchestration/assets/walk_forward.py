@@ -1,0 +1,170 @@
+"""What each symbol's model is worth on days that it has not seen, fold after fold."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cache
+
+import dagster as dg
+import numpy as np
+from numpy.typing import NDArray
+
+from ml_assets.augmentation import AugmentConfig, augment_sequences
+from ml_assets.gates.folds import attempts_counted, folds_sealed, retrained_fold
+from ml_assets.gates.lineage import one_lineage
+from ml_assets.gates.skill import every_test_day_scored, figures_recomputed, predictions_reproduced
+from ml_assets.mamba import MambaBaseWeights, MambaWeights
+from ml_assets.prices import PriceHistory
+from ml_assets.release import Release
+from ml_assets.reports.pictures import markdown_picture
+from ml_assets.reports.walk_forward import walk_forward_pages, walk_forward_picture
+from ml_assets.sequences import SequenceConfig, SequenceSet, build_sequences
+from ml_assets.skill import ChampionRecord, WalkForwardReport, score
+from ml_assets.skill.attempts import attempt_number, earlier_reports
+from ml_assets.skill.champion import champion_record
+from ml_assets.steps import Steps
+from ml_assets.storage import ArtifactStore, NotCertified, read_input
+from orchestration.gating import Certified, Staged, gated_asset, verified
+from orchestration.partitions import SYMBOLS
+from orchestration.settings import Settings
+
+__all__ = ["walk_forward_report"]
+
+Floats = NDArray[np.float64]
+FoldModel = Callable[[int], MambaWeights]
+
+
+@gated_asset(
+    partitions_def=SYMBOLS,
+    group_name="training",
+    description="Sealed predictions, a model trained anew before each fold, beside rules without a model.",
+    ins={
+        "prices": verified("raw_prices"),
+        "sequences": verified("split_sequences"),
+        "weights": verified("mamba_weights"),
+    },
+    gates={
+        "one_lineage": "The weights were trained on the split that they are scored on, of the same prices.",
+        "folds_sealed": "Each fold equals what the prices up to it give; training ends before its test days.",
+        "every_test_day_scored": "One prediction per sealed day, none dropped, none added.",
+        "figures_recomputed": "Outcomes, accuracy, baselines and p-value derived again from the raw closes.",
+        "predictions_reproduced": "Certified weights, and a fold trained again, give the very probabilities.",
+        "attempts_counted": "How often these days have been tried is what the store says.",
+    },
+)
+def walk_forward_report(
+    prices: Certified[PriceHistory],
+    sequences: Certified[SequenceSet],
+    weights: Certified[MambaWeights],
+    store: dg.ResourceParam[ArtifactStore],
+    steps: dg.ResourceParam[Steps],
+    settings: dg.ResourceParam[Settings],
+) -> Staged:
+    """Train the earlier folds as the last one was, and score all of them."""
+    from ml_assets.mamba import predict_direction  # imports TensorFlow: not before it is needed
+
+    base = _base_of(store, weights)
+    folds = [sequences.value.fold(k + 1) for k in range(sequences.value.folds)]
+    augment = AugmentConfig(copies=settings.augmented_copies, seed=settings.seed)
+    model = _fold_models(folds, weights.value, base, augment, steps)
+
+    def predict(number: int) -> Floats:
+        return predict_direction(model(number), folds[number - 1].X("test"))
+
+    def predict_again(number: int) -> Floats:
+        fresh = _fold_models(folds, weights.value, base, augment, steps)
+        return predict_direction(fresh(number), folds[number - 1].X("test"))
+
+    def rebuild(history: PriceHistory, test_days: int) -> SequenceSet:
+        source = sequences.value
+        config = SequenceConfig(source.window, source.horizon, source.split, test_days)
+        return build_sequences(history, config, steps=steps)
+
+    scored = score(
+        folds,
+        [predict(number) for number in range(1, len(folds) + 1)],
+        origins=[model(number).origin for number in range(1, len(folds) + 1)],
+        champion=_champion(store, sequences.value, weights),
+    )
+    report = replace(scored, attempt=attempt_number(scored, earlier_reports(store, scored.symbol)))
+    again = retrained_fold(weights.certificate.sha256, folds)
+    return Staged(
+        report,
+        gates={
+            "one_lineage": lambda _: one_lineage(
+                store, prices.certificate, sequences.certificate, weights.certificate
+            ),
+            "folds_sealed": lambda r: folds_sealed(prices.value, sequences.value, r, base, rebuild),
+            "every_test_day_scored": lambda r: every_test_day_scored(sequences.value, r),
+            "figures_recomputed": lambda r: figures_recomputed(prices.value, folds, r),
+            "predictions_reproduced": lambda r: predictions_reproduced(folds, r, predict_again, again),
+            "attempts_counted": lambda r: attempts_counted(store, r),
+        },
+        inputs=[prices, sequences, weights],
+        metadata=_metadata(report),
+        pages=walk_forward_pages(report),
+    )
+
+
+def _fold_models(
+    folds: list[SequenceSet],
+    weights: MambaWeights,
+    base: MambaBaseWeights | None,
+    augment: AugmentConfig,
+    steps: Steps,
+) -> FoldModel:
+    """Give the model of each fold: the certified weights for the last, trained when asked for the others."""
+    from ml_assets.mamba import train_mamba
+
+    @cache
+    def model(number: int) -> MambaWeights:
+        if number == len(folds):
+            return weights
+        rows = augment_sequences(folds[number - 1], augment, steps=steps)
+        start = base if base is not None and base.unfit_for(rows, weights.config) is None else None
+        return train_mamba(rows, weights.config, weights.recipe, base=start, seed=weights.seed)
+
+    return model
+
+
+def _base_of(store: ArtifactStore, weights: Certified[MambaWeights]) -> MambaBaseWeights | None:
+    """The very base model that the certified weights had to start from, if any."""
+    if weights.value.base_sha256 is None:
+        return None
+    data, _ = read_input(store, weights.certificate, "mamba_base_weights", None)
+    return MambaBaseWeights.from_bytes(data)
+
+
+def _champion(
+    store: ArtifactStore, sequences: SequenceSet, weights: Certified[MambaWeights]
+) -> ChampionRecord | None:
+    """What the released model says about the last fold, if there is one and it is not this very version."""
+    from ml_assets.mamba import predict_direction
+
+    if store.current("release") is None:
+        return None
+    manifest = Release.from_bytes(store.read("release")[0])
+    released = manifest.version("mamba_weights", sequences.symbol)
+    if released is None or released == weights.certificate.sha256:
+        return None
+    try:
+        data, _ = store.read("mamba_weights", sequences.symbol, released)
+    except NotCertified as error:
+        raise dg.Failure(
+            f"the released model of {sequences.symbol} cannot be compared: {error}", allow_retries=False
+        ) from error
+    return champion_record(sequences, MambaWeights.from_bytes(data), released, predict_direction)
+
+
+def _metadata(report: WalkForwardReport) -> dict[str, object]:
+    name, baseline = report.best_baseline
+    return {
+        "days": report.days,
+        "accuracy": report.accuracy,
+        "interval": f"{report.interval[0]:.3f} - {report.interval[1]:.3f}",
+        "best_baseline": f"{name} {baseline:.4f}",
+        "always_up": report.baselines["always_up"],
+        "p_value": report.p_value,
+        "attempt": report.attempt,
+        "folds": ", ".join(f"{fold.first_day}: {fold.accuracy:.3f} ({fold.origin})" for fold in report.folds),
+        "picture": dg.MetadataValue.md(markdown_picture(walk_forward_picture(report), report.symbol)),
+    }
