@@ -19,6 +19,7 @@ _KINDS = {
     "latency": "ml_assets.pinn:LatencyReport",
     "walk_forward_report": "ml_assets.skill:WalkForwardReport",
     "promotion": "ml_assets.skill:Promotion",
+    "drift_report": "ml_assets.drift:DriftReport",
     "release": "ml_assets.release:Release",
 }
 

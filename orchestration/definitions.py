@@ -10,6 +10,7 @@ import dagster as dg
 from ml_assets.steps import Steps
 from ml_assets.storage import ArtifactStore
 from orchestration.assets.base import mamba_base_weights
+from orchestration.assets.drift import drift_report
 from orchestration.assets.options import latency_benchmark, pinn_weights
 from orchestration.assets.prices import raw_prices
 from orchestration.assets.release import promotion, release
@@ -19,7 +20,7 @@ from orchestration.assets.training import (
     split_sequences,
     walk_forward_report,
 )
-from orchestration.automation import new_symbols
+from orchestration.automation import Graph, build_schedules, build_sensors, fleet_update, with_freshness
 from orchestration.gating import collect_gates
 from orchestration.io_managers import GatedIOManager
 from orchestration.resources import LazySource, open_store
@@ -32,6 +33,7 @@ __all__ = [
     "MODEL_ASSETS",
     "OPTION_ASSETS",
     "SYMBOL_ASSETS",
+    "WATCH_ASSETS",
     "build_defs",
     "defs",
 ]
@@ -42,6 +44,7 @@ SYMBOL_ASSETS = [*_DATA, *_MODEL]
 BASE_ASSETS = [mamba_base_weights]
 OPTION_ASSETS = [pinn_weights, latency_benchmark]
 FLEET_ASSETS = [promotion, release]
+WATCH_ASSETS = [drift_report]
 # The two halves of a symbol's way, between which the base model is trained.
 DATA_ASSETS = [asset.key.to_user_string() for asset in _DATA]
 MODEL_ASSETS = [asset.key.to_user_string() for asset in _MODEL]
@@ -60,7 +63,9 @@ def build_defs(
         Settings instead of those of environment and file.
     """
     settings = settings or Settings()
-    assets = [*SYMBOL_ASSETS, *BASE_ASSETS, *OPTION_ASSETS, *FLEET_ASSETS]
+    assets = with_freshness(
+        [*SYMBOL_ASSETS, *BASE_ASSETS, *OPTION_ASSETS, *FLEET_ASSETS, *WATCH_ASSETS], settings
+    )
     resources: dict[str, Any] = {
         "settings": settings,
         "store": open_store(settings),
@@ -75,7 +80,8 @@ def build_defs(
         wait_seconds=settings.verdict_wait_seconds,
         wait_tries=settings.verdict_wait_tries,
     )
-    return dg.Definitions(
+    resources["graph"] = Graph(lambda: found, own_process_only=bool(overrides))
+    found = dg.Definitions(
         assets=assets,
         resources=resources,
         jobs=[
@@ -83,11 +89,15 @@ def build_defs(
             dg.define_asset_job("base_pipeline", dg.AssetSelection.assets(*BASE_ASSETS)),
             dg.define_asset_job("option_pipeline", dg.AssetSelection.assets(*OPTION_ASSETS)),
             dg.define_asset_job("fleet_verdict", dg.AssetSelection.assets(*FLEET_ASSETS)),
+            dg.define_asset_job("drift_check", dg.AssetSelection.assets(raw_prices, *WATCH_ASSETS)),
+            fleet_update,
         ],
-        sensors=[new_symbols],
+        schedules=build_schedules(settings),
+        sensors=build_sensors(settings),
         # One TensorFlow import serves a whole run: steps share the process.
         executor=dg.in_process_executor,
     )
+    return found
 
 
 defs = build_defs()
