@@ -40,7 +40,8 @@ def new_symbols(status: dg.DefaultSensorStatus) -> dg.SensorDefinition:
         known = set(known_symbols(context.instance))
         new = [s for s in settings.wanted_symbols(source.symbols()) if s not in known]
         if not new:
-            return dg.SkipReason(f"no new symbol; {len(known)} known")
+            urgent = [p.message for p in source.problems() if p.kind in ("refused", "conflict")]
+            return dg.SkipReason("; ".join([f"no new symbol; {len(known)} known", *urgent]))
         context.log.info(f"new: {', '.join(new)}")
         return dg.SensorResult(
             dynamic_partitions_requests=[SYMBOLS.build_add_request(new)],

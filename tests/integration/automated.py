@@ -24,6 +24,7 @@ from dagster._scheduler.scheduler import launch_scheduled_runs
 from ml_assets.prices import PriceHistory
 from ml_assets.storage import ArtifactStore
 from orchestration.definitions import build_defs
+from orchestration.fleet import run_job
 from orchestration.settings import Settings
 from tests.integration.backfills import INSTANCE, ThisProcess
 from tests.integration.conftest import FolderRun
@@ -69,6 +70,10 @@ class Automated:
         (last,) = self.instance.get_ticks(remote.get_remote_origin_id(), remote.selector_id, limit=1)
         assert last.error is None, last.error.to_string()
         return last
+
+    def run(self, job: str, partition: str) -> None:
+        """Run a job by hand; it may fail."""
+        run_job(definitions(), self.instance, job, partition=partition)
 
     def schedule(self, name: str, now: dt.datetime) -> None:
         """One iteration of the scheduler, as at the given time."""

@@ -26,7 +26,7 @@ SETTINGS = {
     "test_days": 500,
     "quarantine_accuracy": 0.95,
     "pinn_adam_steps": 300,
-    "pinn_bfgs_iterations": 3000,  # enough for the gates, in 20 s beside the symbols
+    "pinn_bfgs_iterations": 4500,  # enough for the gates on any machine: 3000 end at 1.0e-8, the limit
 }
 
 

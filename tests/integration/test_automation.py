@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import shutil
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from itertools import pairwise
@@ -13,13 +14,16 @@ import pandas as pd
 import pytest
 from dagster._core.scheduler.instigation import TickStatus
 
+from ml_assets.drift import DriftReport
 from ml_assets.release import Release
 from ml_assets.simulation import price_history, simulate
 from ml_assets.skill import Promotion
+from orchestration.automation.alerts import ALERTED
 from orchestration.automation.fleet import FLEET_RUN, REASON
 from orchestration.automation.standing import PARTITION
 from tests.integration.automated import Automated, automated
 from tests.integration.conftest import FolderRun
+from tests.unit.test_alerts import Mail, Web, closed_port, running
 
 pytestmark = [pytest.mark.xdist_group("pipeline"), pytest.mark.slow]
 
@@ -107,19 +111,21 @@ def test_weekly_retrain_goes_through_the_fleet_in_order(open_fleet: Open) -> Non
 def test_a_new_file_leads_to_partition_artifacts_verdict_and_release(open_fleet: Open) -> None:
     with open_fleet(epochs=2) as fleet:
         (fleet.root / "prices" / "BROKEN.csv").write_text("Date,Close\n2020-01-02,twelve\n")
-        fleet.write("NEW", simulate("random_walk", 1300, seed=9).prices)
+        fleet.write("NOVA", simulate("random_walk", 1300, seed=9).prices)
         release = fleet.store.current("release")
-        assert "NEW" not in fleet.partitions()
+        assert "NOVA" not in fleet.partitions()
         assert fleet.tick("new_symbols").status is TickStatus.SKIPPED
-        assert fleet.partitions() >= {"NEW"}
-        fleet.tick("price_changes")  # sees it
-        fleet.tick("price_changes")
-        reasons = {run.dagster_run.tags[REASON] for run in fleet.runs("fleet_update")}
-        assert reasons == {"first prices: NEW"} | {r for r in reasons if "SHORT" in r}
-        assert fleet.store.current("walk_forward_report", "NEW") is not None
-        assert "NEW" in verdicts(fleet)
+        assert fleet.partitions() >= {"NOVA"}
+        reasons = []
+        for _ in range(3):
+            fleet.tick("price_changes")
+            reasons = [run.dagster_run.tags[REASON] for run in fleet.runs("fleet_update")]
+        # SHORT never gets a report: it is tried once more, and then waits.
+        assert reasons == ["first prices: NOVA, SHORT", "first prices: SHORT"]
+        assert fleet.store.current("walk_forward_report", "NOVA") is not None
+        assert "NOVA" in verdicts(fleet)
         assert fleet.store.current("release") != release
-        assert is_chained(fleet, "EDGE", "WALK", "NEW")
+        assert is_chained(fleet, "EDGE", "WALK", "NOVA")
         settled = len(fleet.instance.get_runs())
         for sensor in ("new_symbols", "verdict_follows", "option_network", "drift_looks", "drift_retrain"):
             assert fleet.tick(sensor).status is TickStatus.SKIPPED
@@ -131,7 +137,6 @@ def test_a_champion_whose_prices_become_noise_is_rebuilt_and_retired(open_fleet:
         assert released(fleet) == {"EDGE"}
         fleet.write("EDGE", simulate("random_walk", 1300, seed=11, symbol="EDGE").prices)
         fleet.tick("price_changes")
-        fleet.tick("price_changes")
         (run,) = [r for r in fleet.runs("fleet_update") if "EDGE" in r.dagster_run.tags[REASON]]
         assert run.dagster_run.tags[REASON].startswith(
             "restated history: full rebuild, base model included: EDGE"
@@ -139,3 +144,121 @@ def test_a_champion_whose_prices_become_noise_is_rebuilt_and_retired(open_fleet:
         assert [r.dagster_run.is_success for r in fleet.runs("base_pipeline")][-1]
         assert verdicts(fleet)["EDGE"] != "PROMOTE"
         assert released(fleet) == set()
+
+
+def test_verdict_and_release_follow_a_run_by_hand_once(open_fleet: Open) -> None:
+    with open_fleet(epochs=2) as fleet:
+        assert fleet.tick("verdict_follows").status is TickStatus.SKIPPED
+        with_more_days(fleet, "WALK", 5)
+        fleet.run("symbol_pipeline", "WALK")
+        assert not is_chained(fleet, "EDGE", "WALK")
+        before = len(fleet.runs("fleet_verdict"))
+        tick = fleet.tick("verdict_follows")
+        assert tick.status is TickStatus.SUCCESS
+        assert is_chained(fleet, "EDGE", "WALK")
+        assert fleet.tick("verdict_follows").status is TickStatus.SKIPPED
+        runs = fleet.runs("fleet_verdict")
+        assert len(runs) == before + 1
+        assert runs[-1].dagster_run.tags[REASON] == "newer reports than those judged: WALK"
+
+
+def test_a_refused_candidate_leads_to_no_verdict(open_fleet: Open) -> None:
+    """The strict form: what a gate has refused is not followed; the verdict stays of certified versions."""
+    with open_fleet() as fleet:
+        fleet.write("WALK", price_history("WALK", fleet.read("WALK").iloc[:500]))
+        fleet.run("symbol_pipeline", "WALK")  # too short: refused
+        assert fleet.runs("symbol_pipeline")[-1].dagster_run.is_failure
+        assert fleet.tick("verdict_follows").status is TickStatus.SKIPPED
+
+
+def test_a_verdict_that_fails_is_not_asked_for_ever(open_fleet: Open) -> None:
+    with open_fleet(epochs=2, attempts_per_content=2) as fleet:
+        with_more_days(fleet, "WALK", 5)
+        fleet.run("symbol_pipeline", "WALK")
+        version = fleet.store.current("latency_benchmark")
+        assert version is not None
+        Path(fleet.store.location(version)).write_bytes(b"damaged")  # so the release cannot be composed
+        requested = [fleet.tick("verdict_follows") for _ in range(4)]
+        assert [tick.status for tick in requested] == [TickStatus.SUCCESS] * 2 + [TickStatus.SKIPPED] * 2
+        assert "given up after 2 runs on the same versions" in str(requested[-1].skip_reason)
+
+
+def test_option_network_is_asked_for_where_there_is_none(open_fleet: Open) -> None:
+    with open_fleet(pinn_adam_steps=1, pinn_bfgs_iterations=0, attempts_per_content=1) as fleet:
+        assert "there and measured" in str(fleet.tick("option_network").skip_reason)
+        shutil.rmtree(fleet.root / "var" / "store" / "latency_benchmark")
+        assert fleet.tick("option_network").status is TickStatus.SUCCESS
+        assert fleet.runs("option_pipeline")[-1].dagster_run.is_failure  # one step is no training
+        assert "given up after 1 runs" in str(fleet.tick("option_network").skip_reason)
+
+
+# ------------------------------------------------------------------ drift
+
+
+def test_no_look_before_there_are_enough_new_days(open_fleet: Open) -> None:
+    with open_fleet(drift_days=60) as fleet:
+        with_more_days(fleet, "EDGE", 50)
+        assert "EDGE 50 new days" in str(fleet.tick("drift_looks").skip_reason)
+        assert not fleet.runs("drift_check")
+
+
+def test_a_champion_that_lost_its_skill_is_retrained_once(open_fleet: Open) -> None:
+    with open_fleet(drift_days=40, epochs=2) as fleet:
+        with_more_days(fleet, "EDGE", 100)  # the edge is gone from the market
+        assert fleet.tick("drift_looks").status is TickStatus.SUCCESS
+        look = DriftReport.from_bytes(fleet.store.read("drift_report", "EDGE")[0])
+        assert look.accuracy.days == 80
+        assert "accuracy" in look.reasons, look
+        assert "EDGE" in str(fleet.tick("drift_looks").skip_reason)  # taken, and not again for the same days
+
+        assert fleet.tick("drift_retrain").status is TickStatus.SUCCESS
+        (retrain,) = fleet.runs("fleet_update")
+        assert retrain.dagster_run.tags[REASON].startswith("drift of accuracy: accuracy ")
+        assert is_chained(fleet, "EDGE")
+        before = len(fleet.runs("fleet_update"))
+        for _ in range(2):
+            fleet.tick("drift_retrain")
+        assert len(fleet.runs("fleet_update")) - before <= 1  # the other reason, if there is one
+
+
+def test_a_champion_in_its_own_market_is_left_alone(open_fleet: Open) -> None:
+    with open_fleet(drift_days=40) as fleet:
+        whole = simulate("gated", 1400, best_accuracy=0.85, seed=3).prices  # goes on as it began
+        fleet.write("EDGE", whole)
+        assert fleet.tick("drift_looks").status is TickStatus.SUCCESS
+        look = DriftReport.from_bytes(fleet.store.read("drift_report", "EDGE")[0])
+        assert (look.accuracy.days, look.reasons) == (80, {}), look
+        assert str(fleet.tick("drift_retrain").skip_reason) == "no drift found"
+
+
+# ------------------------------------------------------------------ alerts
+
+
+def alerted(fleet: Automated) -> list[str]:
+    return [run.run_id for run in fleet.instance.get_runs() if ALERTED in run.tags]
+
+
+def test_one_alert_per_failed_run(open_fleet: Open) -> None:
+    with running(Web()) as web, running(Mail()) as mail:
+        smtp = f"127.0.0.1:{mail.address.port}"
+        with open_fleet(alert_webhook=web.url, alert_smtp=smtp, alert_mail_to="me@here") as fleet:
+            fleet.tick("failure_alerts")  # what failed before it was switched on is old news
+            fleet.run("symbol_pipeline", "SHORT")
+            fleet.tick("failure_alerts")
+            fleet.tick("failure_alerts")
+            (alert,) = web.posts
+            assert (alert["symbol"], alert["asset"]) == ("SHORT", "raw_prices")
+            assert [gate["gate"] for gate in alert["gates"]] == ["sufficiency"]
+            assert "400 days" in str(alert["text"])
+            assert Path(str(alert["quarantine"])).exists()
+            assert "materialize again" in str(alert["remedy"])
+            assert len(mail.messages) == 1
+            assert alerted(fleet) == [alert["run"]]
+
+
+def test_a_broken_webhook_does_not_break_the_tick(open_fleet: Open) -> None:
+    with open_fleet(alert_webhook=f"http://127.0.0.1:{closed_port()}/") as fleet:
+        fleet.tick("failure_alerts")
+        fleet.run("symbol_pipeline", "SHORT")
+        fleet.tick("failure_alerts")
+        assert len(alerted(fleet)) == 1

@@ -35,6 +35,8 @@ EDGES = {
     ("pinn_weights", "latency_benchmark"),
     ("promotion", "release"),
     ("latency_benchmark", "release"),
+    ("raw_prices", "drift_report"),
+    ("release", "drift_report"),
 }
 PER_SYMBOL = {
     "raw_prices",
@@ -42,6 +44,7 @@ PER_SYMBOL = {
     "augmented_training_set",
     "mamba_weights",
     "walk_forward_report",
+    "drift_report",
 }
 
 

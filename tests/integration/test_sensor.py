@@ -229,7 +229,9 @@ def test_nothing_is_asked_for_while_somebody_is_at_work(ticks: Any) -> None:
     busy = tick.project.instance.create_run_for_job(
         tick.project.defs.resolve_job_def("fleet_update"), status=dg.DagsterRunStatus.STARTING
     )
-    assert f"must wait: run {busy.run_id[:8]} of fleet_update is starting" in tick("price_changes").skip_message
+    assert (
+        f"must wait: run {busy.run_id[:8]} of fleet_update is starting" in tick("price_changes").skip_message
+    )
     tick.project.instance.report_run_canceled(busy)
     assert asked(tick("price_changes"))  # waiting has cost no attempt
 
