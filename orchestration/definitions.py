@@ -80,8 +80,8 @@ def build_defs(
         wait_seconds=settings.verdict_wait_seconds,
         wait_tries=settings.verdict_wait_tries,
     )
-    resources["graph"] = Graph(lambda: found, own_process_only=bool(overrides))
-    found = dg.Definitions(
+    resources["graph"] = Graph(lambda: definitions, own_process_only=bool(overrides))
+    definitions = dg.Definitions(
         assets=assets,
         resources=resources,
         jobs=[
@@ -97,7 +97,7 @@ def build_defs(
         # One TensorFlow import serves a whole run: steps share the process.
         executor=dg.in_process_executor,
     )
-    return found
+    return definitions
 
 
 defs = build_defs()

@@ -56,6 +56,7 @@ class Automated:
 
     def read(self, symbol: str) -> pd.DataFrame:
         frame = pd.read_csv(self.root / "prices" / f"{symbol}.csv", index_col="Date", parse_dates=True)
+        frame.index = frame.index.astype("datetime64[ns]")
         return frame.rename(columns=str.lower).rename_axis("date")
 
     def tick(self, sensor: str) -> InstigatorTick:

@@ -13,6 +13,7 @@ import dagster as dg
 import pandas as pd
 import pytest
 from dagster._core.scheduler.instigation import TickStatus
+from dagster._daemon.freshness import FreshnessDaemon
 
 from ml_assets.drift import DriftReport
 from ml_assets.release import Release
@@ -262,3 +263,11 @@ def test_a_broken_webhook_does_not_break_the_tick(open_fleet: Open) -> None:
         fleet.run("symbol_pipeline", "SHORT")
         fleet.tick("failure_alerts")
         assert len(alerted(fleet)) == 1
+
+
+def test_the_ui_is_told_how_fresh_things_are(open_fleet: Open) -> None:
+    with open_fleet() as fleet:
+        list(FreshnessDaemon().run_iteration(fleet.workspace))
+        keys = [dg.AssetKey(name) for name in ("raw_prices", "walk_forward_report", "release", "promotion")]
+        found = fleet.instance.get_freshness_state_records(keys)
+        assert [found[key].freshness_state.value for key in keys] == ["PASS"] * 3 + ["NOT_APPLICABLE"]
