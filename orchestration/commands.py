@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import dagster as dg
@@ -20,8 +19,8 @@ from rich.progress import (
 )
 
 from ml_assets.prices import PriceSource
-from ml_assets.storage import LockTimeout, StoreError
-from orchestration.automation.standing import fleet_lock
+from ml_assets.storage import StoreError
+from orchestration.automation.standing import nobody_else_at_work
 from orchestration.definitions import DATA_ASSETS, MODEL_ASSETS, build_defs
 from orchestration.fleet import RunOutcome, register_symbols, run_job, training_options
 from orchestration.instance import open_instance
@@ -69,7 +68,7 @@ def run_all(settings: Settings, *, every_symbol: bool) -> int:
         f"{len(symbols)} symbols from prices={settings.prices!r}, artifacts in {settings.store_url}",
         markup=False,
     )
-    with _nobody_else_at_work(settings, console), open_instance(settings) as instance:
+    with nobody_else_at_work(settings, console.print), open_instance(settings) as instance:
         register_symbols(instance, symbols)
         with _progress(console) as progress:
             fleet = _Fleet(
@@ -93,21 +92,6 @@ def run_all(settings: Settings, *, every_symbol: bool) -> int:
     # Without a base model the symbols train from scratch: less skilled, but no failure of the run.
     shared_passed = not options_failed and all(o.success for o in others if o is not base)
     return 0 if shared_passed and any(o.success for o in outcomes.values()) else 1
-
-
-@contextmanager
-def _nobody_else_at_work(settings: Settings, console: Console) -> Iterator[None]:
-    """Wait for a run of the same fleet to end, and keep the sensors from requesting one."""
-    lock = fleet_lock(settings)
-    try:
-        lock.acquire()
-    except LockTimeout:
-        console.print(f"waiting: the fleet is being worked through by {lock.holder()}", markup=False)
-        lock.acquire(timeout=-1)
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def _progress(console: Console) -> Progress:

@@ -90,7 +90,7 @@ class Settings(BaseSettings):
     retrain_after_days: int = Field(1, ge=1, description="New days of a symbol that are worth a run.")
     drift_days: int = Field(60, ge=20, description="New days after which a champion is looked at again.")
     drift_false_alarms: float = Field(
-        0.05, gt=0, lt=0.5, description="Accepted probability of a needless look-triggered retraining."
+        0.05, gt=0, lt=0.5, description="Accepted probability of a needless retraining."
     )
     prices_fresh_days: float = Field(
         4.0, gt=0, description="Older prices are marked; twice as old ones fail."

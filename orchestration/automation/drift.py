@@ -44,17 +44,22 @@ def drift_looks(status: dg.DefaultSensorStatus) -> dg.SensorDefinition:
         due, notes = [], []
         for champion in found:
             days = _new_days(source, champion)
-            look = days // settings.drift_days
+            full = days - days % settings.drift_days
             notes.append(f"{champion.symbol} {days} new days")
-            if look and _looks_taken(store, champion) < look:
-                due.append((champion, look))
+            if full > _days_looked_at(store, champion):
+                due.append((champion, full))
         if not due:
             every = f"a look every {settings.drift_days} days"
             return dg.SkipReason(f"{len(found)} released models, {every}: {', '.join(notes) or 'none'}")
         busy = at_work(context.instance, settings, ["fleet_update"], [c.symbol for c, _ in due])
         if busy is not None:
             return dg.SkipReason(f"looks at {', '.join(c.symbol for c, _ in due)} wait: {busy}")
-        requests = [_look(context.instance, champion, look, settings) for champion, look in due]
+        requests = [_look(context.instance, champion, days, settings) for champion, days in due]
+        if not any(requests):
+            tried = f"given up after {settings.attempts_per_content} runs"
+            return dg.SkipReason(
+                f"{', '.join(c.symbol for c, _ in due)}: {tried}; see why drift_check failed"
+            )
         return dg.SensorResult(run_requests=[request for request in requests if request is not None])
 
     return sensor
@@ -116,9 +121,9 @@ def _last_look(store: ArtifactStore, champion: Champion) -> DriftReport | None:
     return report if report.champion == champion.weights else None
 
 
-def _looks_taken(store: ArtifactStore, champion: Champion) -> int:
+def _days_looked_at(store: ArtifactStore, champion: Champion) -> int:
     last = _last_look(store, champion)
-    return 0 if last is None else last.accuracy.look
+    return 0 if last is None else last.accuracy.days
 
 
 def _found(store: ArtifactStore, champion: Champion) -> dict[str, str]:
@@ -127,15 +132,15 @@ def _found(store: ArtifactStore, champion: Champion) -> dict[str, str]:
 
 
 def _look(
-    instance: dg.DagsterInstance, champion: Champion, look: int, settings: Settings
+    instance: dg.DagsterInstance, champion: Champion, days: int, settings: Settings
 ) -> dg.RunRequest | None:
     """Ask for the look, unless it was tried too often."""
-    key = f"{champion.symbol}-{champion.weights[:12]}-{look}"
+    key = f"{champion.symbol}-{champion.weights[:12]}-{days}"
     before = count_tries(instance, "drift_check", LOOK, key)
     if before >= settings.attempts_per_content:
         return None
     return dg.RunRequest(
         f"{key}-{before + 1}",
         partition_key=champion.symbol,
-        tags={LOOK: key, REASON: f"look {look} at the champion {champion.weights[:12]}"},
+        tags={LOOK: key, REASON: f"{days} days since the report of the champion {champion.weights[:12]}"},
     )

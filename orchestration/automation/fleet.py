@@ -14,7 +14,7 @@ from pydantic import Field
 
 from ml_assets.prices import PriceSource
 from ml_assets.storage import ArtifactStore, ProcessId
-from orchestration.automation.standing import current, fleet_lock, known_symbols
+from orchestration.automation.standing import current, known_symbols, nobody_else_at_work
 from orchestration.fleet import RunOutcome, register_symbols, run_job
 from orchestration.instance import PROCESS, close_dead_runs
 from orchestration.settings import Settings
@@ -80,7 +80,7 @@ def update_fleet(
 ) -> None:
     """Work through the symbols; a failing one never stops the others."""
     context.instance.add_run_tags(context.run_id, {PROCESS: ProcessId.of_self().tag})
-    with fleet_lock(settings, timeout=-1):  # another one's models are not trained beside ours
+    with nobody_else_at_work(settings, context.log.info):
         close_dead_runs(context.instance)
         _Work(context, config, graph, settings, source, store).run()
 
@@ -109,6 +109,8 @@ class _Work:
     def _symbols(self) -> list[str]:
         if self.config.symbols:
             known = set(known_symbols(self.context.instance))
+            if unknown := [symbol for symbol in self.config.symbols if symbol not in known]:
+                self.context.log.warning(f"no partition, so left out: {', '.join(unknown)}")
             return [symbol for symbol in self.config.symbols if symbol in known]
         symbols = self.settings.wanted_symbols(self.source.symbols())
         register_symbols(self.context.instance, symbols)

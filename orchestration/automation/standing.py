@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -26,6 +27,7 @@ __all__ = [
     "current",
     "fleet_lock",
     "known_symbols",
+    "nobody_else_at_work",
     "stale_verdict",
     "worked_through",
 ]
@@ -46,12 +48,27 @@ def known_symbols(instance: dg.DagsterInstance) -> list[str]:
     return sorted(instance.get_dynamic_partitions(SYMBOLS.name))
 
 
-def fleet_lock(settings: Settings, timeout: float = 0) -> FileLock:
+def fleet_lock(settings: Settings) -> FileLock:
     """Lock that whoever works through the fleet holds, the command as well as the job.
 
     It keeps two of them from training the same models; what they publish would be sound all the same.
     """
-    return FileLock(settings.home / "fleet", timeout=timeout)
+    return FileLock(settings.home / "fleet", timeout=0)
+
+
+@contextmanager
+def nobody_else_at_work(settings: Settings, say: Callable[[str], object]) -> Iterator[None]:
+    """Hold the lock, which keeps the sensors from asking for the same; say so if another has to end first."""
+    lock = fleet_lock(settings)
+    try:
+        lock.acquire()
+    except LockTimeout:
+        say(f"waiting: the fleet is being worked through by {lock.holder() or 'another process'}")
+        lock.acquire(timeout=-1)
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def at_work(
