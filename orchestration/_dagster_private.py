@@ -14,8 +14,9 @@ from dagster._core.storage.asset_check_execution_record import (
     AssetCheckExecutionRecord,
     AssetCheckExecutionRecordStatus,
 )
+from dagster._utils.schedules import is_valid_cron_string as is_valid_cron
 
-__all__ = ["AssetCheckExecutionRecord", "check_history", "is_planned", "is_runless"]
+__all__ = ["AssetCheckExecutionRecord", "check_history", "is_planned", "is_runless", "is_valid_cron"]
 
 _PAGE = 25
 

@@ -22,6 +22,7 @@ _KINDS = {
     "option_walk_forward": "ml_assets.chains.walk_forward:OptionWalkForward",
     "walk_forward_report": "ml_assets.skill:WalkForwardReport",
     "promotion": "ml_assets.skill:Promotion",
+    "drift_report": "ml_assets.drift:DriftReport",
     "release": "ml_assets.release:Release",
 }
 

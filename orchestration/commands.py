@@ -20,6 +20,7 @@ from rich.progress import (
 
 from ml_assets.prices import PriceSource
 from ml_assets.storage import StoreError
+from orchestration.automation.standing import nobody_else_at_work
 from orchestration.definitions import DATA_ASSETS, MODEL_ASSETS, build_defs
 from orchestration.fleet import RunOutcome, register_symbols, run_job, training_options
 from orchestration.instance import open_instance
@@ -121,7 +122,7 @@ def run_all(settings: Settings, *, every_symbol: bool) -> int:
         f"{len(symbols)} symbols from prices={settings.prices!r}, artifacts in {settings.store_url}",
         markup=False,
     )
-    with open_instance(settings) as instance:
+    with nobody_else_at_work(settings, console.print), open_instance(settings) as instance:
         register_symbols(instance, symbols)
         with _progress(console) as progress:
             fleet = _Fleet(

@@ -12,6 +12,7 @@ from ml_assets.steps import Steps
 from ml_assets.storage import ArtifactStore
 from orchestration.assets.american import american_weights
 from orchestration.assets.base import mamba_base_weights
+from orchestration.assets.drift import drift_report
 from orchestration.assets.options import latency_benchmark, pinn_weights
 from orchestration.assets.prices import raw_prices
 from orchestration.assets.quotes import option_quotes, option_walk_forward
@@ -22,7 +23,7 @@ from orchestration.assets.training import (
     split_sequences,
 )
 from orchestration.assets.walk_forward import walk_forward_report
-from orchestration.automation import new_symbols
+from orchestration.automation import Graph, build_schedules, build_sensors, fleet_update, with_freshness
 from orchestration.gating import collect_gates
 from orchestration.io_managers import GatedIOManager
 from orchestration.resources import LazySource, open_store
@@ -37,6 +38,7 @@ __all__ = [
     "OPTION_ASSETS",
     "QUOTE_ASSETS",
     "SYMBOL_ASSETS",
+    "WATCH_ASSETS",
     "build_defs",
     "defs",
 ]
@@ -49,6 +51,7 @@ OPTION_ASSETS = [pinn_weights, latency_benchmark]
 QUOTE_ASSETS = [option_quotes, option_walk_forward]
 AMERICAN_ASSETS = [american_weights]
 FLEET_ASSETS = [promotion, release]
+WATCH_ASSETS = [drift_report]
 # The two halves of a symbol's way, between which the base model is trained.
 DATA_ASSETS = [asset.key.to_user_string() for asset in _DATA]
 MODEL_ASSETS = [asset.key.to_user_string() for asset in _MODEL]
@@ -67,14 +70,16 @@ def build_defs(
         Settings instead of those of environment and file.
     """
     settings = settings or Settings()
-    assets = [
+    everything = [
         *SYMBOL_ASSETS,
         *BASE_ASSETS,
         *OPTION_ASSETS,
         *AMERICAN_ASSETS,
         *QUOTE_ASSETS,
         *FLEET_ASSETS,
+        *WATCH_ASSETS,
     ]
+    assets = with_freshness(everything, settings)
     resources: dict[str, Any] = {
         "settings": settings,
         "store": open_store(settings),
@@ -89,7 +94,8 @@ def build_defs(
         wait_seconds=settings.verdict_wait_seconds,
         wait_tries=settings.verdict_wait_tries,
     )
-    return dg.Definitions(
+    resources["graph"] = Graph(lambda: definitions, own_process_only=bool(overrides))
+    definitions = dg.Definitions(
         assets=assets,
         resources=resources,
         jobs=[
@@ -99,11 +105,15 @@ def build_defs(
             dg.define_asset_job("quotes_pipeline", dg.AssetSelection.assets(*QUOTE_ASSETS)),
             dg.define_asset_job("american_pipeline", dg.AssetSelection.assets(*AMERICAN_ASSETS)),
             dg.define_asset_job("fleet_verdict", dg.AssetSelection.assets(*FLEET_ASSETS)),
+            dg.define_asset_job("drift_check", dg.AssetSelection.assets(raw_prices, *WATCH_ASSETS)),
+            fleet_update,
         ],
-        sensors=[new_symbols],
+        schedules=build_schedules(settings),
+        sensors=build_sensors(settings),
         # One TensorFlow import serves a whole run: steps share the process.
         executor=dg.in_process_executor,
     )
+    return definitions
 
 
 defs = build_defs()

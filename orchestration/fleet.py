@@ -20,7 +20,7 @@ from ml_assets.storage import ProcessId
 from orchestration.instance import PROCESS
 from orchestration.partitions import SYMBOLS
 
-__all__ = ["RunOutcome", "register_symbols", "run_job", "training_options"]
+__all__ = ["RunOutcome", "failure_text", "register_symbols", "run_job", "training_options"]
 
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
@@ -66,6 +66,7 @@ def run_job(
     partition: str | None = None,
     assets: Sequence[str] | None = None,
     config: Mapping[str, Any] | None = None,
+    tags: Mapping[str, str] | None = None,
 ) -> RunOutcome:
     """Execute a job in this process; a failure is an outcome, not an exception.
 
@@ -83,7 +84,7 @@ def run_job(
         asset_selection=None if assets is None else [dg.AssetKey(a) for a in assets],
         run_config={**_QUIET, "ops": {op: {"config": values} for op, values in (config or {}).items()}},
         raise_on_error=False,
-        tags={PROCESS: ProcessId.of_self().tag},
+        tags={**(tags or {}), PROCESS: ProcessId.of_self().tag},
     )
     if not result.success and _was_interrupted(result):
         raise KeyboardInterrupt
@@ -136,11 +137,16 @@ def _reason(result: dg.ExecuteInProcessResult) -> str:
         )
     for event in result.all_events:
         if event.is_step_failure:
-            data = event.step_failure_data
-            if data.user_failure_data is not None and data.user_failure_data.description:
-                return f"{event.step_key}: {data.user_failure_data.description}"
-            error = data.error
-            while error is not None and error.cause is not None:
-                error = error.cause
-            return f"{event.step_key}: {'unknown error' if error is None else error.message.strip()}"
+            return f"{event.step_key}: {failure_text(event)}"
     return "the run failed before its first step; see the run in the UI"
+
+
+def failure_text(step_failure: dg.DagsterEvent) -> str:
+    """Give the reason of a failed step: what it said itself, or its innermost error."""
+    data = step_failure.step_failure_data
+    if data.user_failure_data is not None and data.user_failure_data.description:
+        return data.user_failure_data.description
+    error = data.error
+    while error is not None and error.cause is not None:
+        error = error.cause
+    return "unknown error" if error is None else error.message.strip()

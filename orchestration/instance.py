@@ -9,7 +9,7 @@ import dagster as dg
 from ml_assets.storage import ProcessId
 from orchestration.settings import Settings
 
-__all__ = ["PROCESS", "open_instance", "prepare_home"]
+__all__ = ["PROCESS", "close_dead_runs", "open_instance", "prepare_home"]
 
 PROCESS = "gated-mamba/process"
 """Tag of a run that lives in a process of ours, by which its death is noticed."""
@@ -40,11 +40,11 @@ def open_instance(settings: Settings) -> dg.DagsterInstance:
     """Open the instance, creating it at the first use; runs whose process was killed are closed."""
     prepare_home(settings)
     instance = dg.DagsterInstance.get()
-    _close_dead_runs(instance)
+    close_dead_runs(instance)
     return instance
 
 
-def _close_dead_runs(instance: dg.DagsterInstance) -> None:
+def close_dead_runs(instance: dg.DagsterInstance) -> None:
     """Record the end of runs that could not do so: else they hold a place in the queue for ever.
 
     Readers, too, would wait for the verdicts that such a run has announced.

@@ -6,8 +6,9 @@ import os
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Self
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import Field, ValidationInfo, field_validator, model_validator
+from pydantic import Field, SecretStr, ValidationInfo, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -82,6 +83,36 @@ class Settings(BaseSettings):
     verdict_wait_tries: int = Field(120, ge=0, description="How often to ask before the read is refused.")
     keep_versions: int = Field(5, ge=1, description="Certified versions kept per asset and symbol.")
 
+    # What happens without anyone watching; docs/AUTOMATION.md.
+    sensors: bool = Field(True, description="Sensors start switched on; the UI may switch each.")
+    weekly_retrain: bool = Field(False, description="The weekly retraining starts switched on.")
+    retrain_cron: str = Field("0 2 * * 6", description="When the whole fleet is retrained.")
+    retrain_timezone: str = Field(
+        "UTC", description="Time zone of that cron expression, for instance Europe/Paris."
+    )
+    quiet_seconds: float = Field(
+        30.0, ge=0, description="Prices must have stood still for so long to be run."
+    )
+    attempts_per_content: int = Field(2, ge=1, description="Runs that the same prices of a symbol are given.")
+    retrain_after_days: int = Field(1, ge=1, description="New days of a symbol that are worth a run.")
+    drift_days: int = Field(60, ge=20, description="New days after which a champion is looked at again.")
+    drift_false_alarms: float = Field(
+        0.05, gt=0, lt=0.5, description="Accepted probability of a needless retraining."
+    )
+    prices_fresh_days: float = Field(
+        4.0, gt=0, description="Older prices are marked; twice as old ones fail."
+    )
+    models_fresh_days: float = Field(8.0, gt=0, description="The same for reports and the release.")
+    alert_webhook: str | None = Field(None, description="URL to which alerts are posted as JSON.")
+    alert_smtp: str | None = Field(None, description="Mail server for alerts, host:port.")
+    alert_mail_to: str | None = Field(None, description="Comma-separated addresses for alerts.")
+    alert_mail_from: str = Field("gated-mamba@localhost", description="Sender of the alerts.")
+    alert_smtp_user: str | None = Field(
+        None, description="Log in to the mail server, over TLS, as this user."
+    )
+    alert_smtp_password: SecretStr | None = Field(None, description="Never shown.")
+    alert_timeout_seconds: float = Field(5.0, gt=0, le=15, description="Longest wait for either of them.")
+
     @field_validator("prices", "options")
     @classmethod
     def _not_blank(cls, value: str, info: ValidationInfo) -> str:
@@ -95,6 +126,46 @@ class Settings(BaseSettings):
     @classmethod
     def _expand_home(cls, value: Path) -> Path:
         return value.expanduser()
+
+    @field_validator("retrain_cron")
+    @classmethod
+    def _is_cron(cls, value: str) -> str:
+        from orchestration._dagster_private import is_valid_cron  # imports Dagster: not for the default
+
+        if not is_valid_cron(value):
+            raise ValueError(
+                f"{value!r} is no cron expression; write for instance '0 2 * * 6', Saturday 02:00"
+            )
+        return value
+
+    @field_validator("retrain_timezone")
+    @classmethod
+    def _is_zone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+            raise ValueError(f"{value!r} is no IANA time zone; write for instance Europe/Paris") from error
+        return value
+
+    @field_validator("alert_webhook")
+    @classmethod
+    def _is_web_address(cls, value: str | None) -> str | None:
+        if value is not None and not value.startswith(("http://", "https://")):
+            raise ValueError("alert_webhook must begin with http:// or https://")
+        return value
+
+    @model_validator(mode="after")
+    def _mail_is_complete(self) -> Self:
+        if (self.alert_smtp is None) != (self.alert_mail_to is None):
+            raise ValueError("mail needs both alert_smtp=host:port and alert_mail_to=address")
+        port = (self.alert_smtp or "x:25").rpartition(":")[2]
+        if not port.isdecimal() or not 0 < int(port) < 65536:
+            raise ValueError(
+                f"alert_smtp={self.alert_smtp!r}: write host:port, for instance mail.example.org:587"
+            )
+        if (self.alert_smtp_user is None) != (self.alert_smtp_password is None):
+            raise ValueError("alert_smtp_user and alert_smtp_password go together")
+        return self
 
     @model_validator(mode="after")
     def _no_unknown_variable(self) -> Self:

@@ -8,7 +8,7 @@ import os
 import queue
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from multiprocessing.connection import Connection
 
@@ -26,7 +26,7 @@ _PATIENCE = 10.0  # seconds in which a worker may end by itself
 
 
 def prepare_data(
-    settings: Settings, symbols: Sequence[str], prepare: Prepare
+    settings: Settings, symbols: Sequence[str], prepare: Prepare, *, tags: Mapping[str, str] | None = None
 ) -> Iterator[tuple[str, RunOutcome]]:
     """Run the data assets of every symbol; yield each outcome as soon as it is seen.
 
@@ -37,12 +37,14 @@ def prepare_data(
     symbols : sequence of str
     prepare : callable
         Runs one symbol in this process: those it takes itself, and those whose worker died.
+    tags : mapping of str to str, optional
+        Of the runs in the other processes.
     """
     todo, done, lost = deque(symbols), _Outcomes(), list[str]()
     with ExitStack() as stack:
         for _ in range(min(_processes(settings), len(symbols)) - 1):
             done.expected += 1
-            stack.enter_context(_Worker(settings, todo, done, lost))
+            stack.enter_context(_Worker(settings, tags, todo, done, lost))
         while todo:
             try:
                 symbol = todo.popleft()
@@ -92,12 +94,19 @@ class _Outcomes:
 class _Worker(threading.Thread):
     """A process, and the thread that hands it the next symbol as soon as it has answered."""
 
-    def __init__(self, settings: Settings, todo: deque[str], done: _Outcomes, lost: list[str]) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        tags: Mapping[str, str] | None,
+        todo: deque[str],
+        done: _Outcomes,
+        lost: list[str],
+    ) -> None:
         super().__init__(daemon=True)
         self._todo, self._done, self._lost = todo, done, lost
         context = multiprocessing.get_context("spawn")  # a fork of a process with threads may deadlock
         self._pipe, theirs = context.Pipe()
-        self._process = context.Process(target=_work, args=(theirs, settings), daemon=True)
+        self._process = context.Process(target=_work, args=(theirs, settings, tags), daemon=True)
         self._process.start()
         theirs.close()  # so that the end of the process is the end of the pipe
 
@@ -131,7 +140,7 @@ class _Worker(threading.Thread):
         self._done.queue.put(None)
 
 
-def _work(pipe: Connection, settings: Settings) -> None:
+def _work(pipe: Connection, settings: Settings, tags: Mapping[str, str] | None) -> None:
     """Run in a worker process; stop in silence when the command has been stopped or has died."""
     logging.getLogger("ml_assets.storage").setLevel(logging.ERROR)  # the closing table names what was refused
     try:
@@ -139,6 +148,9 @@ def _work(pipe: Connection, settings: Settings) -> None:
             defs = build_defs(settings=settings)
             while True:
                 symbol = pipe.recv()
-                pipe.send(run_job(defs, instance, "symbol_pipeline", partition=symbol, assets=DATA_ASSETS))
+                outcome = run_job(
+                    defs, instance, "symbol_pipeline", partition=symbol, assets=DATA_ASSETS, tags=tags
+                )
+                pipe.send(outcome)
     except (KeyboardInterrupt, EOFError, OSError):
         pass

@@ -298,3 +298,17 @@ def test_unpartitioned_check_lets_one_pass_hide_anothers_failure(instance: dg.Da
             run(other, gated({"A": True, "B": False}), partition=key)
         (b,) = private.check_history(other, CHECK, "B")
         assert b.status == Status.FAILED
+
+
+@pytest.mark.parametrize(
+    ("text", "valid"),
+    [
+        ("0 2 * * 6", True),
+        ("*/5 1-3 1,15 * MON", True),
+        ("61 * * * *", False),
+        ("* * * *", False),
+        ("", False),
+    ],
+)
+def test_private_check_of_cron_expressions(text: str, valid: bool) -> None:
+    assert private.is_valid_cron(text) == valid

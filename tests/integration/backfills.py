@@ -18,7 +18,7 @@ from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 from dagster._core.workspace.load_target import WorkspaceLoadTarget
 from dagster._daemon.backfill import execute_backfill_iteration
 
-__all__ = ["INSTANCE", "ThreadRunLauncher", "run_backfill"]
+__all__ = ["INSTANCE", "ThisProcess", "ThreadRunLauncher", "run_backfill"]
 
 
 class ThreadRunLauncher(SyncInMemoryRunLauncher):
@@ -37,7 +37,7 @@ INSTANCE = {
 """Overrides for an instance on which backfills can run."""
 
 
-class _ThisProcess(WorkspaceLoadTarget):
+class ThisProcess(WorkspaceLoadTarget):
     """Definitions loaded here: a code server of its own would cost each test five seconds."""
 
     def __init__(self, load: Callable[[], dg.Definitions], folder: Path) -> None:
@@ -80,7 +80,7 @@ def run_backfill(
         run_config=None,
     )
     instance.add_backfill(request)
-    with create_test_daemon_workspace_context(_ThisProcess(load, folder), instance) as workspace:
+    with create_test_daemon_workspace_context(ThisProcess(load, folder), instance) as workspace:
         for _ in range(30):
             errors = [e for e in execute_backfill_iteration(workspace, logging.getLogger("dagster")) if e]
             assert not errors, errors

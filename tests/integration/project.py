@@ -73,15 +73,19 @@ class Project:
         """Certificate of the current version, verified with its bytes."""
         return self.store.read(asset, partition)[1]
 
-    def tick(self) -> SensorExecutionData:
-        """Evaluate the sensor for new symbols, as the daemon does."""
+    def tick(self, sensor: str, cursor: str | None = None) -> SensorExecutionData:
+        """Evaluate a sensor, as the daemon does."""
         defs = self.defs
-        resources = {name: defs.resources[name] for name in ("source", "settings")}  # type: ignore[index]
         repository = defs.get_repository_def()
+        definition = repository.get_sensor_def(sensor)
+        resources = {name: defs.resources[name] for name in definition.required_resource_keys}  # type: ignore[index]
         with dg.build_sensor_context(
-            instance_ref=self.instance.get_ref(), repository_def=repository, resources=resources
+            instance_ref=self.instance.get_ref(),
+            repository_def=repository,
+            resources=resources,
+            cursor=cursor,
         ) as context:
-            return repository.get_sensor_def("new_symbols").evaluate_tick(context)
+            return definition.evaluate_tick(context)
 
     def materializations(self, asset: str, partition: str | None = None) -> list[dg.AssetMaterialization]:
         """Newest first."""

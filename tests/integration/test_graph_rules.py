@@ -37,6 +37,8 @@ EDGES = {
     ("pinn_weights", "option_walk_forward"),
     ("promotion", "release"),
     ("latency_benchmark", "release"),
+    ("raw_prices", "drift_report"),
+    ("release", "drift_report"),
 }
 PER_SYMBOL = {
     "raw_prices",
@@ -44,6 +46,7 @@ PER_SYMBOL = {
     "augmented_training_set",
     "mamba_weights",
     "walk_forward_report",
+    "drift_report",
 }
 
 

@@ -57,6 +57,14 @@ def test_unknown_key_in_the_file_is_named(empty_folder: Path) -> None:
         ("keep_versions", "0"),
         ("verdict_wait_seconds", "0"),
         ("prices", "  "),
+        ("retrain_cron", "61 2 * * 6"),
+        ("retrain_timezone", "Mars/Olympus"),
+        ("quiet_seconds", "-1"),
+        ("attempts_per_content", "0"),
+        ("drift_days", "5"),
+        ("drift_false_alarms", "0"),
+        ("alert_webhook", "ftp://there"),
+        ("alert_timeout_seconds", "100"),
     ],
 )
 def test_bad_value_is_named(name: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -107,6 +115,29 @@ def test_mistyped_variable_is_refused_with_the_right_name(monkeypatch: pytest.Mo
     monkeypatch.setenv("ML_ASSETS_SYMBOL", "AAPL")
     with pytest.raises(ValueError, match="did you mean ML_ASSETS_SYMBOLS"):
         Settings()
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"alert_smtp": "mail:25"}, "both alert_smtp=host:port and alert_mail_to"),
+        ({"alert_mail_to": "a@b"}, "both alert_smtp=host:port and alert_mail_to"),
+        ({"alert_smtp": "mail", "alert_mail_to": "a@b"}, "write host:port"),
+        ({"alert_smtp": "mail:99999", "alert_mail_to": "a@b"}, "write host:port"),
+        ({"alert_smtp_user": "me"}, "alert_smtp_user and alert_smtp_password go together"),
+    ],
+)
+def test_half_a_mail_server_is_refused(given: dict[str, str], said: str) -> None:
+    with pytest.raises(ValidationError, match=said):
+        Settings(**given)  # type: ignore[arg-type]
+
+
+def test_password_is_never_shown() -> None:
+    mail = {"alert_smtp": "mail:587", "alert_mail_to": "a@b", "alert_smtp_user": "me"}
+    settings = Settings(**mail, alert_smtp_password="hidden")  # type: ignore[arg-type]
+    assert "hidden" not in repr(settings) + str(settings.model_dump_json())
+    assert settings.alert_smtp_password is not None
+    assert settings.alert_smtp_password.get_secret_value() == "hidden"
 
 
 def test_home_may_start_with_a_tilde() -> None:

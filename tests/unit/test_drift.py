@@ -1,0 +1,153 @@
+"""Drift: found where it is, rarely where it is not, and derived from its parts."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy.stats import binom, fisher_exact
+
+from ml_assets.drift import DriftReport, accuracy_drift, feature_drift, look_for_drift
+from ml_assets.features import extract_features, feature_names
+from ml_assets.gates.drift import drift_recomputed, new_days_only, released_version
+from ml_assets.release import Release, ReleasedVersion
+from ml_assets.simulation import simulate
+
+NAMES = feature_names()
+
+
+def walk(days: int, seed: int, scale: float = 1.0) -> np.ndarray:
+    steps = 0.01 * scale * np.random.default_rng(seed).standard_normal(days + 60)
+    return extract_features(100 * np.exp(np.cumsum(steps)))[60:]
+
+
+def hits(right: int, wrong: int) -> np.ndarray:
+    return np.random.default_rng(0).permutation(np.repeat([True, False], [right, wrong]))
+
+
+@pytest.mark.parametrize(
+    ("right", "days", "reported"), [(20, 60, (560, 1000)), (70, 120, (300, 500)), (0, 60, (1, 2))]
+)
+def test_accuracy_is_fishers_exact_test(right: int, days: int, reported: tuple[int, int]) -> None:
+    found = accuracy_drift(hits(right, days - right), reported, block=60, false_alarms=0.05)
+    table = [[right, days - right], [reported[0], reported[1] - reported[0]]]
+    assert found.p_value == pytest.approx(fisher_exact(table, alternative="less").pvalue, rel=1e-9)
+
+
+def test_only_full_blocks_count_and_the_limits_add_up() -> None:
+    days = hits(100, 99)
+    looks = [accuracy_drift(days[:n], (560, 1000), block=40, false_alarms=0.05) for n in (40, 79, 80, 199)]
+    assert [(f.look, f.days) for f in looks] == [(1, 40), (1, 40), (2, 80), (4, 160)]
+    assert sum(0.05 / (k * (k + 1)) for k in range(1, 1000)) < 0.05
+    assert [f.limit for f in looks] == [0.05 / 2, 0.05 / 2, 0.05 / 6, 0.05 / 20]
+
+
+@pytest.mark.parametrize(("n", "reported"), [(39, (5, 10)), (0, (5, 10)), (40, (11, 10)), (40, (0, 0))])
+def test_nothing_to_test_is_an_error(n: int, reported: tuple[int, int]) -> None:
+    with pytest.raises(ValueError, match="live days"):
+        accuracy_drift([True] * n, reported, block=40, false_alarms=0.05)
+
+
+def test_no_false_alarm_over_all_looks_more_often_than_said() -> None:
+    """A model as good as reported, looked at 20 times over 1,200 days; 1,000 such models."""
+    rng, alarms, models = np.random.default_rng(1), 0, 1000
+    for _ in range(models):
+        reported, days = int(rng.binomial(1000, 0.56)), rng.random(1200) < 0.56
+        alarms += any(
+            accuracy_drift(days[: 60 * k], (reported, 1000), block=60, false_alarms=0.05).found
+            for k in range(1, 21)
+        )
+    assert alarms <= binom.ppf(0.999, models, 0.05)
+
+
+def test_lost_skill_is_found() -> None:
+    rng, found = np.random.default_rng(2), 0
+    for _ in range(200):
+        days = rng.random(480) < 0.5
+        found += any(
+            accuracy_drift(days[: 60 * k], (600, 1000), block=60, false_alarms=0.05).found
+            for k in range(1, 9)
+        )
+    assert found >= 120  # 60 % reported, none left, eight looks
+
+
+def test_no_false_alarm_on_autocorrelated_features() -> None:
+    """Where the usual test cries wolf nearly always: neighbors share most of their windows."""
+    alarms = 0
+    for seed in range(60):
+        features = walk(2460, seed)
+        found = feature_drift(features[:2400], features[2400:], NAMES, limit=0.05)
+        assert found is not None
+        alarms += found.found
+    assert alarms <= binom.ppf(0.999, 60, 0.05)
+
+
+def test_another_market_is_found_and_named() -> None:
+    reference = walk(2400, 3)
+    found = feature_drift(reference, walk(120, 4, scale=3.0)[-60:], NAMES, limit=0.05)
+    assert found is not None
+    assert found.found
+    assert found.p_value == pytest.approx(1 / 41)  # the least that 2,400 days can prove about 60
+    assert found.distance > found.typical
+    calm = feature_drift(reference, walk(120, 4)[-60:], NAMES, limit=0.05)
+    assert calm is not None
+    assert not calm.found
+
+
+@pytest.mark.parametrize(("m", "n"), [(600, 60), (100, 60), (2400, 1), (2400, 0)])
+def test_too_little_to_compare_with_is_said(m: int, n: int) -> None:
+    features = walk(2500, 5)
+    assert feature_drift(features[:m], features[m : m + n], NAMES, limit=0.05) is None
+
+
+def report(**changes: object) -> DriftReport:
+    history = simulate("random_walk", 400, seed=1, symbol="A").prices
+    dates = [str(day.date()) for day in history.dates[-140:-10]]
+    found = look_for_drift(
+        "A", "f" * 64, str(history.dates[-141].date()), (560, 1000), (dates, hits(40, 90)),
+        (walk(2400, 6), walk(130, 8), NAMES), block=60, false_alarms=0.05,
+    )  # fmt: skip
+    return replace(found, **changes)  # type: ignore[arg-type]
+
+
+def test_report_survives_its_bytes_and_names_reasons() -> None:
+    found = report()
+    assert DriftReport.from_bytes(found.to_bytes()) == found
+    assert len(found.dates) == len(found.hits) == found.accuracy.days == 120
+    assert set(found.reasons) == {"accuracy"}
+    assert "reported were 56.0%" in found.reasons["accuracy"]
+    assert report(accuracy=replace(found.accuracy, p_value=0.5)).reasons == {}
+
+
+def test_gates_pass_on_what_is_right() -> None:
+    prices = simulate("random_walk", 400, seed=1, symbol="A").prices
+    release = Release([ReleasedVersion("mamba_weights", "A", "f" * 64)], {})
+    for result in (
+        released_version(report(), release),
+        new_days_only(report(), prices),
+        drift_recomputed(report(), block=60),
+    ):
+        assert result.passed, result.message
+        assert result.checked
+
+
+def test_each_gate_fails() -> None:
+    prices, good = simulate("random_walk", 400, seed=1, symbol="A").prices, report()
+    other = Release([ReleasedVersion("mamba_weights", "B", "f" * 64)], {})
+    assert not released_version(good, other).passed
+    for dates in (
+        [good.judged_until, *good.dates[1:]],
+        [good.dates[1], *good.dates[1:]],
+        ["2019-02-30", *good.dates[1:]],
+        [],
+    ):
+        assert not new_days_only(report(dates=dates), prices).passed
+    for change in (
+        {"hits": [not good.hits[0], *good.hits[1:]]},
+        {"dates": good.dates[:-1]},
+        {"accuracy": replace(good.accuracy, p_value=good.accuracy.p_value * 1.01)},
+        {"accuracy": replace(good.accuracy, reported_hits=500)},
+        {"accuracy": replace(good.accuracy, look=1)},
+    ):
+        assert not drift_recomputed(report(**change), block=60).passed
