@@ -1,7 +1,7 @@
 """Write docs/PROMOTION_CALIBRATION.md: how often the promotion rule errs, and how often it finds an edge.
 
     make calibrate
-    OMP_NUM_THREADS=1 .venv/bin/python -m benchmarks.calibrate [--minutes 25] [--drawn 4000]
+    OMP_NUM_THREADS=1 .venv/bin/python -m benchmarks.calibrate [--minutes 25] [--drawn 2000]
 
 The dear part trains models until its time is over and keeps what it has in ``var/calibration.jsonl``: a
 second run goes on from there, and ``--minutes 0`` only writes the page again.
@@ -98,7 +98,7 @@ def main() -> None:
     )
     parser.add_argument("--minutes", type=float, default=25, help="time for training; 0: none")
     parser.add_argument(
-        "--drawn", type=int, default=4000, help="fleets of walks with drawn forecasts; fewer of others"
+        "--drawn", type=int, default=2000, help="fleets of walks with drawn forecasts; fewer of others"
     )
     parser.add_argument("--results", type=Path, default=Path("var/calibration.jsonl"), help="what is trained")
     parser.add_argument("--output", type=Path, default=PAGE)

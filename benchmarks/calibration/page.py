@@ -220,9 +220,9 @@ def _weak_edge(found: Calibration) -> Iterator[str]:
     power = alone.promoted(PLAIN) / alone.edges(PLAIN)
     yield ""
     yield (
-        f"3,945 days, some 16 years, show a 52 % edge with a power of {100 * power:.0f} % where one symbol "
-        "is tested alone at 5 % and no margin is asked for. In a fleet, with the correction for 50 attempts and "
-        "the margin of one point over the best baseline, it takes more; the table says how much is found."
+        f"3,945 days, some 16 years, show a 52 % edge with a power of {100 * power:.0f} % where one symbol"
+        " is tested alone at 5 % and no margin is asked for. In a fleet, with the correction for 50 attempts "
+        "and the margin of one point over the best baseline, it takes more; the table says how much is found."
     )
 
 
