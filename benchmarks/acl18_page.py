@@ -86,8 +86,7 @@ def page(
             f"| {name} | {a:.2f} | not published | | {m:.3f} | not published | |"
             for name, (a, m) in PUBLISHED.items()
         ),
-        "| logistic regression per stock, from an earlier study of ours with other features | 52.42 | | | "
-        "| | |",
+        "| logistic regression per stock, reference figure by other features | 52.42 | | | | | |",
         "",
         *_reading(rows, up, day, origins, epochs),
     ]

@@ -1,7 +1,7 @@
 """Write docs/PROMOTION_CALIBRATION.md: how often the promotion rule errs, and how often it finds an edge.
 
     make calibrate
-    OMP_NUM_THREADS=1 .venv/bin/python -m benchmarks.calibrate [--minutes 25] [--drawn 2000]
+    OMP_NUM_THREADS=1 .venv/bin/python -m benchmarks.calibrate [--minutes 25] [--drawn 8000]
 
 The dear part trains models until its time is over and keeps what it has in ``var/calibration.jsonl``: a
 second run goes on from there, and ``--minutes 0`` only writes the page again.
@@ -34,11 +34,11 @@ WEAK, LONG = 3945, 10_000  # days that a 52 % edge is said to need; and more tha
 
 
 def work(results: Results) -> Iterator[tuple[Cell, int]]:
-    """What to train next, for ever: two fleets of walks, then one of each edge, then again."""
+    """What to train next, for ever: a fleet of walks, then one of each edge, then again."""
     for turn in count():
-        for cell, fleet in [(WALK, 2 * turn), (WALK, 2 * turn + 1), *((edge, turn) for edge in EDGES)]:
-            if (cell.name, fleet) not in results.fleets:
-                yield cell, fleet
+        for cell in (WALK, *EDGES):
+            if (cell.name, turn) not in results.fleets:
+                yield cell, turn
 
 
 def train(results: Results, minutes: float) -> None:
@@ -62,7 +62,7 @@ def train(results: Results, minutes: float) -> None:
 
 def draw_all(results: Results, fleets: int) -> None:
     """Draw fleets by what is in them, accuracy and days; those that are kept in the same number are not."""
-    some = -(-fleets // 5)
+    some = -(-fleets // 20)
     wanted: dict[tuple[str, float, int], tuple[int, int, int]] = {  # fleets, symbols, with an edge
         **{("walks", 0.5, days): (fleets, SYMBOLS, 0) for days in (500, 1000)},
         **{
@@ -98,7 +98,7 @@ def main() -> None:
     )
     parser.add_argument("--minutes", type=float, default=25, help="time for training; 0: none")
     parser.add_argument(
-        "--drawn", type=int, default=2000, help="fleets of walks with drawn forecasts; fewer of others"
+        "--drawn", type=int, default=8000, help="fleets of walks with drawn forecasts; fewer of others"
     )
     parser.add_argument("--results", type=Path, default=Path("var/calibration.jsonl"), help="what is trained")
     parser.add_argument("--output", type=Path, default=PAGE)

@@ -7,19 +7,21 @@ one of 1,000. What is done is kept in a file, one line per symbol, so that a run
 from __future__ import annotations
 
 import json
-import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
+from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.calibration.fleets import Score, Tally
+from benchmarks.calibration.fleets import RULES, Score, Tally
 from ml_assets.augmentation import augment_sequences
 from ml_assets.mamba import (
+    BASE_RECIPE,
     MambaBaseWeights,
     MambaConfig,
+    TrainingRecipe,
     pool_sequences,
     predict_direction,
     train_base,
@@ -37,6 +39,8 @@ __all__ = ["DAYS", "PARTS", "WALK", "Cell", "Results", "train_cell", "train_cont
 DAYS = 2620
 """Length of a history: two folds of 500 sealed days leave 1,092 training rows to the first."""
 CONFIG = SequenceConfig(test_days=1000, folds=2)
+FINGERPRINT = crc32(repr((RULES, CONFIG, DAYS, MambaConfig(), TrainingRecipe(), BASE_RECIPE)).encode())
+"""What was kept under other rules or settings says nothing of these."""
 PARTS = ("first 500", "last 500", "both, 1,000")
 
 
@@ -52,7 +56,7 @@ class Cell(NamedTuple):
 
     def seed(self, fleet: int, symbol: int) -> int:
         """A seed that no other symbol of any cell has, small changes of the code notwithstanding."""
-        return zlib.crc32(f"{self.name}/{fleet}/{symbol}".encode())
+        return crc32(f"{self.name}/{fleet}/{symbol}".encode())
 
     def sequences(self, fleet: int, symbol: int) -> SequenceSet:
         market = simulate(
@@ -66,17 +70,29 @@ WALK = Cell("random_walk", 0.5)
 
 
 class Results:
-    """Scores by cell, fleet and symbol, in a file of JSON lines; what became of drawn fleets, too."""
+    """Scores by cell, fleet and symbol, in a file of JSON lines; what became of drawn fleets, too.
+
+    Lines of other rules, models or histories are passed over: `FINGERPRINT` tells them.
+
+    Raises
+    ------
+    SystemExit
+        If a line is damaged.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.fleets: dict[tuple[str, int], list[dict[str, Score]]] = {}
-        lines = path.read_text().splitlines() if path.exists() else []
         self.controls: dict[str, Score] = {}
         self.drawn: dict[tuple[str, float, int], Tally] = {}
         self.cpu_seconds = 0.0
-        for line in lines:
-            self._keep(json.loads(line))
+        for number, line in enumerate(path.read_text().splitlines() if path.exists() else [], 1):
+            try:
+                record = json.loads(line)
+            except ValueError as error:
+                raise SystemExit(f"{path} line {number} is damaged ({error}); delete that line") from error
+            if record["fingerprint"] == FINGERPRINT:
+                self._keep(record)
 
     def add(self, cell: Cell, fleet: int, symbols: Sequence[dict[str, Score]], cpu_seconds: float) -> None:
         """Keep a whole fleet."""
@@ -91,7 +107,7 @@ class Results:
         self._write({"drawn": what, "found": tally.found, "naive": tally.naive})
 
     def _write(self, record: dict[str, Any]) -> None:
-        text = json.dumps(record)  # a Score is a tuple, hence a list
+        text = json.dumps({"fingerprint": FINGERPRINT, **record})  # a Score is a tuple, hence a list
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self.path.open("a") as file:
             file.write(text + "\n")

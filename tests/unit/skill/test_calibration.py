@@ -123,3 +123,16 @@ def test_trained_walks_are_refused_and_a_trained_edge_is_promoted(tmp_path: Path
             Fleet([s[part] for s in without], [s[part] for s in planted]), RULES[WITHOUT_QUARANTINE]
         )
         assert found == Found(edges=1, edges_promoted=1, edges_quarantined=0, walks_promoted=0)
+
+
+def test_kept_results_of_other_settings_are_passed_over(tmp_path: Path) -> None:
+    from benchmarks.calibration.trained import WALK, Results
+
+    kept = Results(tmp_path / "kept.jsonl")
+    kept.add(WALK, 0, [{"both": drawn_score(np.random.default_rng(0), 500, None)}], 1.0)
+    assert Results(kept.path).of(WALK) == kept.of(WALK) != []
+    kept.path.write_text(kept.path.read_text().replace('"fingerprint": ', '"fingerprint": 1'))
+    assert Results(kept.path).of(WALK) == []
+    kept.path.write_text('{"cell": "rand')
+    with pytest.raises(SystemExit, match="line 1 is damaged"):
+        Results(kept.path)
