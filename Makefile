@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run fleet pinn quotes american ui test torture benchmarks check format mutants lock clean
+.PHONY: help setup run fleet pinn quotes american ui test torture benchmarks calibrate check format mutants lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -47,6 +47,9 @@ torture: $(READY) ## the fault tests in their long form: random kills, signals, 
 benchmarks: $(READY) ## Mamba's speed and learning against its peers, into docs/MAMBA_BENCHMARKS.md (about 15 minutes)
 	$(BIN)/python -c 'import torch, mambapy, lightgbm' || (echo "first: $(BIN)/pip install -e '.[benchmarks]'"; exit 1)
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.report
+
+calibrate: $(READY) ## what the promotion rule does to luck and to skill, into docs/PROMOTION_CALIBRATION.md (about 35 minutes)
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.calibrate
 
 check: $(READY) ## lint, format and types
 	$(BIN)/ruff check .

@@ -37,7 +37,7 @@ def rule_applied(reports: Reports, promotion: Promotion, rule: PromotionRule) ->
     """Derive every verdict anew from the reports and the rule in force, and compare the figures shown.
 
     Benjamini-Hochberg by its definition: the k smallest p-values are rejected, k the largest rank with
-    p(k) <= q k / m over all m attempts.
+    p(k) <= q k / m over all m attempts, those that could not pass in any case counted as p = 1.
 
     Parameters
     ----------
@@ -150,9 +150,21 @@ def _bar(report: WalkForwardReport) -> float:
 
 
 def _largest_rejected(reports: Reports, rule: PromotionRule) -> float:
-    ordered = sorted(_figures(report)[3] for report in reports.values())
+    ordered = sorted(
+        _figures(judged)[3] if _could_pass(symbol, judged, rule) else 1.0
+        for symbol, judged in reports.items()
+    )
     rejected = [p for k, p in enumerate(ordered, 1) if p <= rule.false_discovery_rate * k / len(ordered)]
     return max(rejected, default=-1.0)
+
+
+def _could_pass(symbol: str, judged: Judged | str, rule: PromotionRule) -> bool:
+    """Whether all but significance holds: nothing else may move the bar of Benjamini-Hochberg."""
+    if isinstance(judged, str):
+        return False
+    report = judged.report
+    suspect = report.accuracy > rule.quarantine_accuracy and symbol not in CONTROLS
+    return not suspect and report.days >= rule.minimum_days and report.accuracy >= _bar(report) + rule.margin
 
 
 def _verdict(symbol: str, judged: Judged | str, threshold: float, rule: PromotionRule) -> str:

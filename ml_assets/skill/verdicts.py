@@ -58,7 +58,8 @@ class Judged:
 class SymbolVerdict:
     """The verdict on one symbol with the figures behind it; figures are None where no report exists.
 
-    ``p_value`` is the one of the report times its attempts; ``service`` says what that means for the symbol's
+    ``p_value`` is the one of the report times its attempts; ``adjusted_p`` is 1 for what could not be promoted
+    whatever its p-value; ``service`` says what that means for the symbol's
     model in service.
     """
 
@@ -115,12 +116,12 @@ def decide(
     """
     rule, champions = rule or PromotionRule(), champions or {}
     symbols = sorted(set(reports) - set(CONTROLS))
-    p_values = [_p_value(reports[s]) for s in symbols]
+    p_values = [_p_value(s, reports[s], rule) for s in symbols]
     adjusted = dict(zip(symbols, adjusted_p_values(p_values), strict=True))
     # Each control as if it were one more symbol, but among the others they do not count: the sure find that
     # one of them is would let Benjamini-Hochberg reject more of the rest.
     controls = [
-        _judge(c, reports[c], float(adjusted_p_values([*p_values, _p_value(reports[c])])[-1]), rule)
+        _judge(c, reports[c], float(adjusted_p_values([*p_values, _p_value(c, reports[c], rule)])[-1]), rule)
         for c in CONTROLS
         if c in reports
     ]
@@ -155,8 +156,21 @@ def _candidate(judged: Judged) -> Champion:
     return Champion(judged.weights_sha256, judged.report_sha256, report.dates[-1], report.accuracy)
 
 
-def _p_value(report: Judged | str) -> float:
-    return 1.0 if isinstance(report, str) else report.report.corrected_p
+def _p_value(symbol: str, judged: Judged | str, rule: PromotionRule) -> float:
+    """What enters Benjamini-Hochberg: 1 for whatever cannot be promoted in any case.
+
+    Left in, such a find would loosen the bar for the others and then drop out: the false share among those
+    that remain would exceed the rate that is promised.
+    """
+    if isinstance(judged, str):
+        return 1.0
+    report = judged.report
+    promotable = (
+        report.days >= rule.minimum_days
+        and report.accuracy >= report.best_baseline[1] + rule.margin
+        and (report.accuracy <= rule.quarantine_accuracy or symbol in CONTROLS)
+    )
+    return report.corrected_p if promotable else 1.0
 
 
 def _judge(symbol: str, judged: Judged | str, adjusted: float, rule: PromotionRule) -> SymbolVerdict:
@@ -203,7 +217,7 @@ def _reason(
     why = []
     if short:
         why.append(f"{report.days} scored days, {rule.minimum_days} needed")
-    if not significant:
+    if not significant and better and not short:
         why.append(f"adjusted p {adjusted:.2f} > {rule.false_discovery_rate:.2f}{tries}")
     if not better:
         why.append(f"{report.accuracy - baseline:+.1%} against {name}, {rule.margin:+.0%} needed")
