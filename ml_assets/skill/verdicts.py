@@ -58,9 +58,8 @@ class Judged:
 class SymbolVerdict:
     """The verdict on one symbol with the figures behind it; figures are None where no report exists.
 
-    ``p_value`` is the one of the report times its attempts; ``adjusted_p`` is 1 for what could not be promoted
-    whatever its p-value; ``service`` says what that means for the symbol's
-    model in service.
+    ``p_value`` is the one of the report times its attempts; ``adjusted_p`` is 1 for what could not be
+    promoted whatever its p-value; ``service`` says what that means for the symbol's model in service.
     """
 
     symbol: str
