@@ -35,7 +35,7 @@ def stop_on_signal() -> Iterator[StopRequest]:
     """Note the first Ctrl-C or SIGTERM instead of dying of it; a second one acts at once.
 
     Outside the main thread Python allows no signal handlers: there the request never comes, and the
-    process' own handlers stay in force.
+    process' own handlers stay in force. A signal that the process ignores stays ignored.
 
     Yields
     ------
@@ -57,7 +57,9 @@ def stop_on_signal() -> Iterator[StopRequest]:
         logger.warning("%s received: stopping after this step; send it again to stop at once", request.name)
 
     for signum in _WATCHED:
-        before[signum] = signal.signal(signum, note)
+        # What the process ignores, as in the background of a shell, stays ignored: it could not act in the end.
+        if signal.getsignal(signum) is not signal.SIG_IGN:
+            before[signum] = signal.signal(signum, note)
     try:
         yield request
     finally:

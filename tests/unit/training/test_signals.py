@@ -139,3 +139,16 @@ def test_sigterm_without_a_handler_becomes_an_orderly_exit():
     deliver(StopRequest())
     with pytest.raises(SystemExit, match="143"):
         deliver(StopRequest(signal.SIGTERM))
+
+
+@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_that_the_process_ignores_stays_ignored(signum):
+    """As in the background of a shell: a training that stopped for it could not end the process in the end."""
+    before = signal.signal(signum, signal.SIG_IGN)
+    try:
+        with stop_on_signal() as request:
+            signal.raise_signal(signum)
+        assert request == StopRequest()
+        assert signal.getsignal(signum) is signal.SIG_IGN
+    finally:
+        signal.signal(signum, before)
