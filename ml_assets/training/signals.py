@@ -57,7 +57,7 @@ def stop_on_signal() -> Iterator[StopRequest]:
         logger.warning("%s received: stopping after this step; send it again to stop at once", request.name)
 
     for signum in _WATCHED:
-        # What the process ignores, as in the background of a shell, stays ignored: it could not act in the end.
+        # What the process ignores, as in the background of a shell, could not act in the end.
         if signal.getsignal(signum) is not signal.SIG_IGN:
             before[signum] = signal.signal(signum, note)
     try:

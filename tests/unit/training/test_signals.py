@@ -143,7 +143,7 @@ def test_sigterm_without_a_handler_becomes_an_orderly_exit():
 
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_that_the_process_ignores_stays_ignored(signum):
-    """As in the background of a shell: a training that stopped for it could not end the process in the end."""
+    """As in the background of a shell: what stopped for it could not end the process."""
     before = signal.signal(signum, signal.SIG_IGN)
     try:
         with stop_on_signal() as request:
