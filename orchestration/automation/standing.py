@@ -168,7 +168,8 @@ def _stale_promotion(store: ArtifactStore, reports: dict[str, str], wanted: set[
         return f"newer reports than those judged: {', '.join(newer)}"
     if gone := sorted(set(judged) - set(reports)):
         return f"judged, but no longer there: {', '.join(gone)}"
-    named = {v.symbol for v in Promotion.from_bytes(store.read("promotion")[0]).verdicts}
+    verdict = Promotion.from_bytes(store.read("promotion")[0])
+    named = {v.symbol for v in (*verdict.verdicts, *verdict.controls)}
     if missing := sorted(wanted - named):
         return f"attempted, but without a verdict: {', '.join(missing)}"
     return None

@@ -104,7 +104,7 @@ def automated(
     """Copy the finished fleet and open it with other settings, which stand in the environment."""
     for folder in ("var", "prices"):
         shutil.copytree(run.project.root / folder, root / folder)
-    kept = run.project.settings.model_dump(include={"test_days", "quarantine_accuracy", "epochs"})
+    kept = run.project.settings.model_dump(include={"test_days", "folds", "quarantine_accuracy", "epochs"})
     chosen = {
         **kept, "home": root / "var", "prices": root / "prices", "workers": 1, "sensors": False,
         "quiet_seconds": 0, **settings,

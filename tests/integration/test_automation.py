@@ -19,6 +19,7 @@ from ml_assets.drift import DriftReport
 from ml_assets.release import Release
 from ml_assets.simulation import price_history, simulate
 from ml_assets.skill import Promotion
+from ml_assets.skill.controls import CONTROLS
 from orchestration.automation.alerts import ALERTED
 from orchestration.automation.fleet import FLEET_RUN, REASON
 from orchestration.automation.standing import PARTITION
@@ -97,8 +98,9 @@ def test_weekly_retrain_goes_through_the_fleet_in_order(open_fleet: Open) -> Non
             )
             ranks[rank].append((child.start_time, child.end_time, run.tags.get(PARTITION)))
             assert run.tags[REASON].startswith("weekly retrain of 2026-11-28")
-        assert {p for *_, p in ranks["data"]} == {"EDGE", "WALK", "SHORT"}
-        assert {p for *_, p in ranks["model"]} == {"EDGE", "WALK"}  # SHORT failed, and stopped nobody
+        assert {p for *_, p in ranks["data"]} == {"EDGE", "WALK", "SHORT", *CONTROLS}
+        # SHORT failed, and stopped nobody.
+        assert {p for *_, p in ranks["model"]} == {"EDGE", "WALK", *CONTROLS}
         order = ["data", "base", "model", "verdict"]
         for earlier, later in pairwise(order):
             assert max(end for _, end, _ in ranks[earlier]) <= min(start for start, *_ in ranks[later])
@@ -223,7 +225,7 @@ def test_a_champion_that_lost_its_skill_is_retrained_once(open_fleet: Open) -> N
 
 def test_a_champion_in_its_own_market_is_left_alone(open_fleet: Open) -> None:
     with open_fleet(drift_days=40) as fleet:
-        whole = simulate("gated", 1400, best_accuracy=0.85, seed=3).prices  # goes on as it began
+        whole = simulate("product", 1400, best_accuracy=0.85, seed=3).prices  # goes on as it began
         fleet.write("EDGE", whole)
         assert fleet.tick("drift_looks").status is TickStatus.SUCCESS
         look = DriftReport.from_bytes(fleet.store.read("drift_report", "EDGE")[0])

@@ -337,7 +337,7 @@ def everything_forged_at_once(scene: Scene) -> None:
 
 
 def sensor_tick(scene: Scene) -> None:
-    assert not scene.project.tick().run_requests
+    assert not scene.project.tick("new_symbols").run_requests
     scene.run_reader()
 
 

@@ -23,7 +23,8 @@ def example(**changes):
         "symbol": "BRK.B", "config": config, "recipe": TrainingRecipe(), "seed": 3, "window": 60,
         "feature_names": NAMES, "center": rng.standard_normal(25), "scale": rng.uniform(0.5, 2, 25),
         "return_center": 1e-4, "return_scale": 0.015, "arrays": arrays, "training_rows": 100,
-        "data_sha256": "ab" * 32, "history": ({"epoch": 1, "loss": 0.7},), "validation": {"loss": 0.69},
+        "known_until": "2017-12-29", "data_sha256": "ab" * 32, "history": ({"epoch": 1, "loss": 0.7},),
+        "validation": {"loss": 0.69},
         "validation_outputs_sha256": "cd" * 32, "seconds": 1.5,
     }  # fmt: skip
     return MambaWeights(**values | changes)

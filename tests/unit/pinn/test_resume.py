@@ -6,7 +6,7 @@ import logging
 import os
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -114,6 +114,15 @@ def test_another_recipe_never_resumes(
     assert len(list(tmp_path.rglob("*.npz"))) == 3, "the other training's states stay"
 
 
+@pytest.fixture
+def default_sigterm() -> Iterator[None]:
+    """Undo what earlier tests of this process left: Dagster lets SIGTERM act as Ctrl-C."""
+    before = signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGTERM, before)
+
+
+@pytest.mark.usefixtures("default_sigterm")
 def test_sigterm_saves_then_acts(unbroken: bytes, tmp_path: Path) -> None:
     def terminate(progress: object) -> None:
         os.kill(os.getpid(), signal.SIGTERM)

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from ml_assets.artifact import Artifact, JsonArtifact
 from ml_assets.release import Release
 from ml_assets.skill import Promotion, WalkForwardReport, decide
-from tests.unit.skill.makers import report, scored
+from tests.unit.skill.makers import judged, report, scored, with_controls
 
-FLEET = {"A": report("A", accuracy=0.58, p=1e-6), "B": "crashed"}
+FLEET = with_controls({"A": judged(report("A", accuracy=0.58, p=1e-6)), "B": "crashed"})
 SAMPLES: list[Any] = [scored(), decide(FLEET), Release([], {"A": "REJECT: no skill"})]
 
 
