@@ -224,7 +224,9 @@ def _reexecute(scene: Scene, options: dg.ReexecutionOptions) -> dg.JobExecutionR
 
 def reexecution_of_the_steps_downstream(scene: Scene) -> None:
     options = dg.ReexecutionOptions(_failed_run(scene), step_selection=[f"{DOWNSTREAM[0]}*"])
-    assert _reexecute(scene, options).success
+    failed = [event.step_key for event in _reexecute(scene, options).get_step_failure_events()]
+    # The score builds its folds anew from the prices, and the leaking code gives others: refused, too.
+    assert failed == ["walk_forward_report"]
 
 
 def reexecution_from_failure(scene: Scene) -> None:
