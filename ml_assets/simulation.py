@@ -16,7 +16,10 @@ from ml_assets.prices.history import PriceHistory
 from ml_assets.prices.report import CleaningReport
 from ml_assets.rolling import Floats
 
-__all__ = ["KINDS", "SimulatedMarket", "price_history", "simulate"]
+__all__ = ["KINDS", "LEVERAGE", "SimulatedMarket", "price_history", "simulate"]
+
+LEVERAGE = (0.5, 1.5)
+"""Deviation of a day after a rise and after a fall, in ``leverage``."""
 
 _BURN_IN = 300
 _DAILY_DEVIATION = 0.015
@@ -59,17 +62,18 @@ def simulate(
 
     Parameters
     ----------
-    kind : {'random_walk', 'ar1', 'hidden_markov', 'gated', 'product'}
+    kind : {'random_walk', 'ar1', 'hidden_markov', 'gated', 'product', 'leverage'}
         ``random_walk``: nothing can be forecast (`best_accuracy` is 0.5 whatever is asked for).
         ``ar1``: tomorrow's return follows today's. ``hidden_markov``: an unseen state drives the mean.
         ``gated``: the last volume shock decides between momentum and reversal, so memory is needed.
         ``product``: tomorrow's mean has the sign of the product of the last two returns, which no linear
-        model sees.
+        model sees. ``leverage``: the same, and the day after a fall has twice the deviation of the day
+        after a rise (`LEVERAGE`), which nothing sees that reads sizes of moves alone.
     days : int
         Length; business days from `start`.
     best_accuracy : float
         Wanted accuracy of the best forecast; 0.55, 0.60 or 0.75 for ``hidden_markov``, any value
-        from 0.5 to below 1 for ``ar1``, ``gated`` and ``product``.
+        from 0.5 to below 1 for the others.
     seed : int
     symbol : str, optional
         By default made from `kind` and `seed`.
@@ -146,16 +150,22 @@ def _hidden_markov(n: int, accuracy: float, rng: np.random.Generator) -> _Path:
     return returns, _plain_volume(n, rng), upper * up_if_upper + (1.0 - upper) * (1.0 - up_if_upper)
 
 
-def _product(n: int, accuracy: float, rng: np.random.Generator) -> _Path:
+def _product(
+    n: int, accuracy: float, rng: np.random.Generator, sizes: tuple[float, float] = (1.0, 1.0)
+) -> _Path:
     mean = float(ndtri(accuracy))
     noise = rng.standard_normal(n)
     returns, sign = noise.copy(), 0.0
     for t in range(2, n):
         sign = np.sign(returns[t - 1] * returns[t - 2])
-        returns[t] = mean * sign + noise[t]
+        returns[t] = sizes[int(returns[t - 1] < 0)] * (mean * sign + noise[t])
     following = np.sign(returns * np.roll(returns, 1))
     following[0] = 0.0
     return returns, _plain_volume(n, rng), _normal_cdf(mean * following)
+
+
+def _leverage(n: int, accuracy: float, rng: np.random.Generator) -> _Path:
+    return _product(n, accuracy, rng, LEVERAGE)
 
 
 KINDS: dict[str, Callable[[int, float, np.random.Generator], _Path]] = {
@@ -164,6 +174,7 @@ KINDS: dict[str, Callable[[int, float, np.random.Generator], _Path]] = {
     "hidden_markov": _hidden_markov,
     "gated": _gated,
     "product": _product,
+    "leverage": _leverage,
 }
 
 
