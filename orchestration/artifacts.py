@@ -18,6 +18,9 @@ _KINDS = {
     "pinn_weights": "ml_assets.pinn:PinnWeights",
     "latency": "ml_assets.pinn:LatencyReport",
     "walk_forward_report": "ml_assets.skill:WalkForwardReport",
+    "volatility_weights": "ml_assets.volatility:VolatilityWeights",
+    "volatility_report": "ml_assets.volatility:VolatilityReport",
+    "volatility_promotion": "ml_assets.volatility:VolatilityPromotion",
     "promotion": "ml_assets.skill:Promotion",
     "release": "ml_assets.release:Release",
 }

@@ -29,11 +29,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.command == "ui":
         return _ui(settings)
     logging.getLogger("ml_assets.storage").setLevel(logging.ERROR)  # the closing table names what was refused
-    from orchestration.commands import roll_back, run_all, train_options  # imports Dagster: not for --help
+    from orchestration.commands import (  # imports Dagster: not for --help
+        roll_back,
+        run_all,
+        run_volatility,
+        train_options,
+    )
 
     try:
         if options.command == "options":
             return train_options(settings)
+        if options.command == "volatility":
+            return run_volatility(settings, every_symbol=options.all)
         if options.command == "rollback":
             return roll_back(settings, options.version)
         return run_all(settings, every_symbol=options.all)
@@ -47,6 +54,8 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True)
     run = commands.add_parser("run", help="materialize the whole graph and print the verdicts")
     run.add_argument("--all", action="store_true", help="all symbols of the source, not the default few")
+    variance = commands.add_parser("volatility", help="forecast variance and print the verdicts")
+    variance.add_argument("--all", action="store_true", help="all symbols of the source, not the default few")
     commands.add_parser("options", help="train the option network only")
     rollback = commands.add_parser("rollback", help="serve an earlier release again")
     rollback.add_argument("version", nargs="?", help="beginning of its hash; else the one before the current")

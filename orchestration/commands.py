@@ -1,4 +1,4 @@
-"""What ``gated-mamba run`` and ``gated-mamba options`` do."""
+"""What the commands ``run``, ``volatility``, ``options`` and ``rollback`` do."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ from orchestration.fleet import RunOutcome, register_symbols, run_job, training_
 from orchestration.instance import open_instance
 from orchestration.resources import open_store
 from orchestration.settings import Settings
-from orchestration.summary import print_summary
+from orchestration.summary import print_summary, print_volatility
 from orchestration.workers import prepare_data
 
-__all__ = ["roll_back", "run_all", "train_options"]
+__all__ = ["roll_back", "run_all", "run_volatility", "train_options"]
 
 
 def train_options(settings: Settings) -> int:
@@ -76,25 +76,10 @@ def run_all(settings: Settings, *, every_symbol: bool) -> int:
     nothing to run on.
     """
     console = Console(width=None if Console().is_terminal else 160)
-    try:
-        defs = build_defs(settings=settings)
-    except StoreError as error:
-        console.print(f"cannot open the store {settings.store_url!r}: {error}", markup=False)
+    opened = _open(console, settings, every_symbol=every_symbol)
+    if opened is None:
         return 2
-    source: PriceSource = defs.resources["source"]  # type: ignore[index]
-    try:
-        available = source.symbols()
-        symbols = available if every_symbol else settings.wanted_symbols(available)
-    except (ValueError, OSError) as error:
-        console.print(f"cannot open the prices: {error}", markup=False)
-        return 2
-    if not symbols:
-        console.print(f"no symbol in prices={settings.prices!r}; {_problems_text(source)}", markup=False)
-        return 2
-    console.print(
-        f"{len(symbols)} symbols from prices={settings.prices!r}, artifacts in {settings.store_url}",
-        markup=False,
-    )
+    defs, source, symbols = opened
     with open_instance(settings) as instance:
         register_symbols(instance, symbols)
         with _progress(console) as progress:
@@ -119,6 +104,52 @@ def run_all(settings: Settings, *, every_symbol: bool) -> int:
     # Without a base model the symbols train from scratch: less skilled, but no failure of the run.
     shared_passed = not options_failed and all(o.success for o in others if o is not base)
     return 0 if shared_passed and any(o.success for o in outcomes.values()) else 1
+
+
+def run_volatility(settings: Settings, *, every_symbol: bool) -> int:
+    """Prepare the data of each symbol, train and score its variance model, judge the fleet.
+
+    Returns 0 if the fleet's verdict and at least one symbol passed, 2 if there was nothing to run on, else 1.
+    """
+    console = Console(width=None if Console().is_terminal else 160)
+    opened = _open(console, settings, every_symbol=every_symbol)
+    if opened is None:
+        return 2
+    defs, source, symbols = opened
+    with open_instance(settings) as instance:
+        register_symbols(instance, symbols)
+        with _progress(console) as progress:
+            fleet = _Fleet(settings, defs, instance, progress, progress.add_task("", total=2 * len(symbols)))
+            outcomes = fleet.forecast_variance(fleet.prepare(symbols))
+        verdict = run_job(defs, instance, "volatility_verdict")
+    print_volatility(console, open_store(settings), outcomes, verdict, source.problems())
+    return 0 if verdict.success and any(o.success for o in outcomes.values()) else 1
+
+
+def _open(
+    console: Console, settings: Settings, *, every_symbol: bool
+) -> tuple[dg.Definitions, PriceSource, list[str]] | None:
+    """Assemble the project and choose the symbols; None, and a line that says why, if there is nothing."""
+    try:
+        defs = build_defs(settings=settings)
+    except StoreError as error:
+        console.print(f"cannot open the store {settings.store_url!r}: {error}", markup=False)
+        return None
+    source: PriceSource = defs.resources["source"]  # type: ignore[index]
+    try:
+        available = source.symbols()
+        symbols = available if every_symbol else settings.wanted_symbols(available)
+    except (ValueError, OSError) as error:
+        console.print(f"cannot open the prices: {error}", markup=False)
+        return None
+    if not symbols:
+        console.print(f"no symbol in prices={settings.prices!r}; {_problems_text(source)}", markup=False)
+        return None
+    console.print(
+        f"{len(symbols)} symbols from prices={settings.prices!r}, artifacts in {settings.store_url}",
+        markup=False,
+    )
+    return defs, source, symbols
 
 
 def _progress(console: Console) -> Progress:
@@ -165,6 +196,18 @@ class _Fleet:
                 outcomes[symbol] = prepared.then(self._run(symbol, MODEL_ASSETS))
             self._show(symbol, outcomes[symbol])
         return base, outcomes
+
+    def forecast_variance(self, data: Mapping[str, RunOutcome]) -> dict[str, RunOutcome]:
+        """Train and score the variance model of every symbol whose data is ready; show each outcome."""
+        outcomes = {}
+        for symbol, prepared in data.items():
+            self.progress.update(self.task, description=f"variance: {symbol}")
+            outcomes[symbol] = prepared
+            if prepared.success:
+                run = run_job(self.defs, self.instance, "volatility_pipeline", partition=symbol)
+                outcomes[symbol] = prepared.then(run)
+            self._show(symbol, outcomes[symbol])
+        return outcomes
 
     def _prepare_here(self, symbol: str) -> RunOutcome:
         return self._run(symbol, DATA_ASSETS)

@@ -19,6 +19,7 @@ from orchestration.assets.training import (
     mamba_weights,
     split_sequences,
 )
+from orchestration.assets.volatility import volatility_promotion, volatility_report, volatility_weights
 from orchestration.assets.walk_forward import walk_forward_report
 from orchestration.automation import new_symbols
 from orchestration.gating import collect_gates
@@ -33,6 +34,7 @@ __all__ = [
     "MODEL_ASSETS",
     "OPTION_ASSETS",
     "SYMBOL_ASSETS",
+    "VOLATILITY_ASSETS",
     "build_defs",
     "defs",
 ]
@@ -42,6 +44,7 @@ _MODEL = [mamba_weights, walk_forward_report]
 SYMBOL_ASSETS = [*_DATA, *_MODEL]
 BASE_ASSETS = [mamba_base_weights]
 OPTION_ASSETS = [pinn_weights, latency_benchmark]
+VOLATILITY_ASSETS = [volatility_weights, volatility_report]
 FLEET_ASSETS = [promotion, release]
 # The two halves of a symbol's way, between which the base model is trained.
 DATA_ASSETS = [asset.key.to_user_string() for asset in _DATA]
@@ -61,7 +64,9 @@ def build_defs(
         Settings instead of those of environment and file.
     """
     settings = settings or Settings()
-    assets = [*SYMBOL_ASSETS, *BASE_ASSETS, *OPTION_ASSETS, *FLEET_ASSETS]
+    assets = [
+        *SYMBOL_ASSETS, *BASE_ASSETS, *OPTION_ASSETS, *VOLATILITY_ASSETS, volatility_promotion, *FLEET_ASSETS,
+    ]  # fmt: skip
     resources: dict[str, Any] = {
         "settings": settings,
         "store": open_store(settings),
@@ -83,6 +88,8 @@ def build_defs(
             dg.define_asset_job("symbol_pipeline", dg.AssetSelection.assets(*SYMBOL_ASSETS)),
             dg.define_asset_job("base_pipeline", dg.AssetSelection.assets(*BASE_ASSETS)),
             dg.define_asset_job("option_pipeline", dg.AssetSelection.assets(*OPTION_ASSETS)),
+            dg.define_asset_job("volatility_pipeline", dg.AssetSelection.assets(*VOLATILITY_ASSETS)),
+            dg.define_asset_job("volatility_verdict", dg.AssetSelection.assets(volatility_promotion)),
             dg.define_asset_job("fleet_verdict", dg.AssetSelection.assets(*FLEET_ASSETS)),
         ],
         sensors=[new_symbols],

@@ -1,5 +1,8 @@
 """Two simulated symbols beside the real ones: one where nothing can be forecast, one where something can.
 
+The walk has independent steps of constant variance. In the other, direction follows the product of the last
+two moves, and variance the sign of the last one, which no rule sees that reads sizes of moves alone.
+
 They go through the same assets, gates and rule. If the random walk is promoted, or the planted edge is not,
 something is wrong that no gate foresaw, and no promotion of that run counts.
 """
@@ -17,7 +20,7 @@ WALK, EDGE = "CONTROL-WALK", "CONTROL-EDGE"
 CONTROLS = (EDGE, WALK)
 
 _DAYS = 4000
-_MARKETS = {WALK: ("random_walk", 0.5), EDGE: ("product", 0.7)}
+_MARKETS = {WALK: ("random_walk", 0.5), EDGE: ("leverage", 0.7)}
 _SEED = 1
 
 

@@ -18,9 +18,10 @@ from ml_assets.volatility.verdicts import (
 from ml_assets.volatility.weights import VolatilityWeights
 
 if TYPE_CHECKING:
-    from ml_assets.volatility.training import predict_variance, train_volatility
+    from ml_assets.volatility.training import VOLATILITY_RECIPE, predict_variance, train_volatility
 
 __all__ = [
+    "VOLATILITY_RECIPE",
     "HorizonScore",
     "HorizonVerdict",
     "VarianceFold",
@@ -41,6 +42,6 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name not in ("predict_variance", "train_volatility"):
+    if name not in ("VOLATILITY_RECIPE", "predict_variance", "train_volatility"):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"{__name__}.training"), name)
