@@ -67,8 +67,8 @@ def shortest_history(staged: SequenceSet) -> int:
     """Days below which a rebuild may rightly refuse, because some part would be empty."""
     purge = staged.window + staged.horizon
     first = int(staged.ledger["position"].min())
-    test = len(staged.positions("test"))
-    return first + test + 4 * purge + 10
+    sealed = len(staged.positions("test")) * staged.folds
+    return first + sealed + 4 * purge + 10
 
 
 def _boundaries(staged: SequenceSet) -> NDArray[np.int64]:

@@ -132,6 +132,8 @@ def variance_figures(
             require(
                 at.max() + score.horizon < len(logs), f"{where}: no price {score.horizon} days after the last"
             )
+            lengths = {len(score.forecast), len(score.realized), len(score.baseline_forecast)}
+            require(lengths == {at.size}, f"{where}: {at.size} days, but {sorted(lengths)} values")
             steps = np.diff(logs[at[:, None] + np.arange(score.horizon + 1)], axis=1)
             _same(where, score, "outcome", np.array(score.realized), np.square(steps).sum(axis=1))
             bounds = [fold.positions("test") for fold in folds]
@@ -235,6 +237,11 @@ def forecasts_reproduced(
             again = predict(number)
             days = {str(day): i for i, day in enumerate(folds[number - 1].as_of("test"))}
             for i, score in enumerate(report.scores):
+                require(
+                    len(score.dates) == len(score.forecast),
+                    f"{symbol} over {score.horizon} day(s): {score.days} days, {len(score.forecast)} "
+                    "forecasts",
+                )
                 mine = [(days[d], v) for d, v in zip(score.dates, score.forecast, strict=True) if d in days]
                 require(bool(mine), f"{symbol} fold {number}: no forecast over {score.horizon} day(s)")
                 tally.checked += len(mine)
