@@ -1,9 +1,10 @@
 """Size of the test between two variance forecasts: how often it finds a difference where there is none.
 
-Run with ``python -m benchmarks.variance_tests``. The peer is Newey-West with the correction of Harvey, Leybourne and
-Newbold (1997), the usual form. Outcomes are those of a GARCH market; the two forecasts are the true variance, each
-times an error: independent and lasting ones of equal size (``errors``), or one a tenth too low and the other as much
-too high as makes QLIKE equal in expectation (``too low``: that one is tested).
+Run with ``python -m benchmarks.variance_tests``. The peer is Newey-West with the correction of Harvey,
+Leybourne and Newbold (1997), the usual form. Outcomes are those of a GARCH market; the two forecasts are
+the true variance, each times an error: independent and lasting ones of equal size (``errors``), or one a
+tenth too low and the other as much too high as makes QLIKE equal in expectation (``too low``: that one is
+tested).
 """
 
 from __future__ import annotations
