@@ -42,6 +42,8 @@ PER_SYMBOL = {
     "augmented_training_set",
     "mamba_weights",
     "walk_forward_report",
+    "volatility_weights",
+    "volatility_report",
 }
 
 
