@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 
 import dagster as dg
 import numpy as np
@@ -65,14 +65,11 @@ def walk_forward_report(
     base = _base_of(store, weights)
     folds = [sequences.value.fold(k + 1) for k in range(sequences.value.folds)]
     augment = AugmentConfig(copies=settings.augmented_copies, seed=settings.seed)
-    model = _fold_models(folds, weights.value, base, augment, steps)
+    train = partial(_fold_models, folds, weights.value, base, augment, steps)
+    model = train()
 
-    def predict(number: int) -> Floats:
-        return predict_direction(model(number), folds[number - 1].X("test"))
-
-    def predict_again(number: int) -> Floats:
-        fresh = _fold_models(folds, weights.value, base, augment, steps)
-        return predict_direction(fresh(number), folds[number - 1].X("test"))
+    def predict(models: FoldModel, number: int) -> Floats:
+        return predict_direction(models(number), folds[number - 1].X("test"))
 
     def rebuild(history: PriceHistory, test_days: int) -> SequenceSet:
         source = sequences.value
@@ -81,7 +78,7 @@ def walk_forward_report(
 
     scored = score(
         folds,
-        [predict(number) for number in range(1, len(folds) + 1)],
+        [predict(model, number) for number in range(1, len(folds) + 1)],
         origins=[model(number).origin for number in range(1, len(folds) + 1)],
         champion=_champion(store, sequences.value, weights),
     )
@@ -96,7 +93,9 @@ def walk_forward_report(
             "folds_sealed": lambda r: folds_sealed(prices.value, sequences.value, r, base, rebuild),
             "every_test_day_scored": lambda r: every_test_day_scored(sequences.value, r),
             "figures_recomputed": lambda r: figures_recomputed(prices.value, folds, r),
-            "predictions_reproduced": lambda r: predictions_reproduced(folds, r, predict_again, again),
+            "predictions_reproduced": lambda r: predictions_reproduced(
+                folds, r, partial(predict, train()), again
+            ),
             "attempts_counted": lambda r: attempts_counted(store, r),
         },
         inputs=[prices, sequences, weights],
