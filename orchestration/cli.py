@@ -73,6 +73,7 @@ def _prepare_process(settings: Settings) -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow is chatty
     os.environ["ML_ASSETS_STORE"] = settings.store_url  # the price server reads it, too
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # a process per core: threads of NumPy would only compete
+    os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # else the first of them takes all of a GPU
 
 
 def _ui(settings: Settings) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import dagster as dg
@@ -27,7 +27,7 @@ from orchestration.instance import open_instance
 from orchestration.resources import open_store
 from orchestration.settings import Settings
 from orchestration.summary import print_quotes, print_summary
-from orchestration.workers import prepare_data
+from orchestration.workers import Workers
 
 __all__ = ["roll_back", "run_all", "run_quotes", "train_american", "train_options"]
 
@@ -124,12 +124,11 @@ def run_all(settings: Settings, *, every_symbol: bool) -> int:
     )
     with nobody_else_at_work(settings, console.print), open_instance(settings) as instance:
         register_symbols(instance, symbols)
-        with _progress(console) as progress:
-            fleet = _Fleet(
-                settings, defs, instance, progress, progress.add_task("", total=2 * len(symbols) + 1)
-            )
+        with _progress(console) as progress, Workers(settings, len(symbols)) as workers:
+            task = progress.add_task("", total=2 * len(symbols) + 1)
+            fleet = _Fleet(defs, instance, workers, progress, task)
             data = fleet.prepare(symbols)
-            # Only now: the data keeps every core busy, training a model only one.
+            # Only now: the data keeps every core busy, the base model only one.
             with training_options(["options"]) as wait_for_options:
                 base, outcomes = fleet.train(data)
                 progress.update(fleet.task, description="waiting for the option network (a second process)")
@@ -164,9 +163,9 @@ def _progress(console: Console) -> Progress:
 class _Fleet:
     """All symbols on their way: first the data of each, then the base model, then each one's own model."""
 
-    settings: Settings
     defs: dg.Definitions
     instance: dg.DagsterInstance
+    workers: Workers
     progress: Progress
     task: TaskID
 
@@ -174,31 +173,32 @@ class _Fleet:
         """Run the data assets of each symbol, several at a time; return the outcomes in the given order."""
         self.progress.update(self.task, description="data")
         outcomes = {}
-        for symbol, outcome in prepare_data(self.settings, symbols, self._prepare_here):
+        for symbol, outcome in self._each(symbols, DATA_ASSETS):
             outcomes[symbol] = outcome
             self.progress.update(self.task, advance=1, description=f"data: {symbol}")
         return {symbol: outcomes[symbol] for symbol in symbols}
 
     def train(self, data: Mapping[str, RunOutcome]) -> tuple[RunOutcome, dict[str, RunOutcome]]:
-        """Train the base model on what was prepared, then the model of every symbol; show each outcome."""
-        ready = sum(outcome.success for outcome in data.values())
-        self.progress.update(self.task, description=f"base model: {ready} symbols")
+        """Train the base model on what was prepared, then the models of the symbols; show each outcome."""
+        ready = [symbol for symbol, outcome in data.items() if outcome.success]
+        self.progress.update(self.task, description=f"base model: {len(ready)} symbols")
         base = run_job(self.defs, self.instance, "base_pipeline", assets=["mamba_base_weights"])
         self._show("base model", base)
-        outcomes = {}
-        for symbol, prepared in data.items():
-            self.progress.update(self.task, description=f"model: {symbol}")
-            outcomes[symbol] = prepared
-            if prepared.success:
-                outcomes[symbol] = prepared.then(self._run(symbol, MODEL_ASSETS))
+        self.progress.update(self.task, description="models")
+        outcomes = dict(data)
+        for symbol, outcome in data.items():
+            if not outcome.success:
+                self._show(symbol, outcome)
+        for symbol, outcome in self._each(ready, MODEL_ASSETS):
+            outcomes[symbol] = data[symbol].then(outcome)
             self._show(symbol, outcomes[symbol])
         return base, outcomes
 
-    def _prepare_here(self, symbol: str) -> RunOutcome:
-        return self._run(symbol, DATA_ASSETS)
+    def _each(self, symbols: Sequence[str], assets: Sequence[str]) -> Iterator[tuple[str, RunOutcome]]:
+        def here(symbol: str) -> RunOutcome:
+            return run_job(self.defs, self.instance, "symbol_pipeline", partition=symbol, assets=assets)
 
-    def _run(self, symbol: str, assets: Sequence[str]) -> RunOutcome:
-        return run_job(self.defs, self.instance, "symbol_pipeline", partition=symbol, assets=assets)
+        return self.workers.each(symbols, assets, here)
 
     def _show(self, name: str, outcome: RunOutcome) -> None:
         state = "passed" if outcome.success else f"stopped: {outcome.reason}"

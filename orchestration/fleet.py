@@ -1,7 +1,7 @@
-"""Run the whole graph in one process on the shared instance, one run per symbol.
+"""Run jobs in this process on the shared instance, one run per symbol.
 
-A partition is a run; starting a process for each would cost an import of TensorFlow per symbol. Here one
-process serves the fleet, and since the runs are recorded on the instance, the UI shows them all the same.
+A partition is a run; starting a process for each would cost an import of TensorFlow per symbol. Here a
+process serves many, and since the runs are recorded on the instance, the UI shows them all the same.
 """
 
 from __future__ import annotations

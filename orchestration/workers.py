@@ -1,4 +1,4 @@
-"""Prepare the data of several symbols at once: a process per core, each taking the next symbol in line."""
+"""Run assets of several symbols at once: a process per core, each taking the next symbol in line."""
 
 from __future__ import annotations
 
@@ -9,65 +9,128 @@ import queue
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
 from multiprocessing.connection import Connection
+from typing import Self
 
-from orchestration.definitions import DATA_ASSETS, build_defs
+from orchestration.definitions import build_defs
 from orchestration.fleet import RunOutcome, run_job
 from orchestration.instance import open_instance
 from orchestration.settings import Settings
 
-__all__ = ["prepare_data"]
+__all__ = ["Workers"]
 
 logger = logging.getLogger(__name__)
 
-Prepare = Callable[[str], RunOutcome]
-_PATIENCE = 10.0  # seconds in which a worker may end by itself
+_PATIENCE = 10.0  # seconds in which a process may end by itself
+_MOST = 8  # processes by default: each that trains holds some 800 MB
 
 
-def prepare_data(
-    settings: Settings, symbols: Sequence[str], prepare: Prepare, *, tags: Mapping[str, str] | None = None
-) -> Iterator[tuple[str, RunOutcome]]:
-    """Run the data assets of every symbol; yield each outcome as soon as it is seen.
+class Workers:
+    """Processes that run assets of symbols beside this one, as long as the block lasts.
+
+    They keep what is costly to have: the imports, and the compiled model from the first symbol on. Which
+    process trains a symbol makes no difference to the bytes of its model.
 
     Parameters
     ----------
     settings : Settings
         They say how many processes there may be, this one included.
-    symbols : sequence of str
-    prepare : callable
-        Runs one symbol in this process: those it takes itself, and those whose worker died.
+    symbols : int
+        Number of symbols; there are never more processes than symbols.
     tags : mapping of str to str, optional
         Of the runs in the other processes.
     """
-    todo, done, lost = deque(symbols), _Outcomes(), list[str]()
-    with ExitStack() as stack:
-        for _ in range(min(_processes(settings), len(symbols)) - 1):
-            done.expected += 1
-            stack.enter_context(_Worker(settings, tags, todo, done, lost))
-        while todo:
-            try:
-                symbol = todo.popleft()
-            except IndexError:  # a worker was quicker
-                break
-            yield symbol, prepare(symbol)
-            yield from done.arrived()
-        yield from done.rest()
-    if lost:
-        logger.warning("a worker process died; this one prepares its symbols: %s", ", ".join(lost))
-        open_instance(settings).dispose()  # closes its run: readers wait for what that has announced
-    for symbol in lost:
-        yield symbol, prepare(symbol)
+
+    def __init__(self, settings: Settings, symbols: int, *, tags: Mapping[str, str] | None = None) -> None:
+        self._settings, self._tags = settings, tags
+        self._count = max(min(_processes(settings), symbols) - 1, 0)
+        self._processes: list[_Process] = []
+
+    def __enter__(self) -> Self:
+        self._processes = [_Process(self._settings, self._tags) for _ in range(self._count)]
+        return self
+
+    def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
+        for process in self._processes:
+            if error is not None:  # the command is being stopped, perhaps between two outcomes
+                process.stop()
+            process.end()
+
+    def each(
+        self, symbols: Sequence[str], assets: Sequence[str], here: Callable[[str], RunOutcome]
+    ) -> Iterator[tuple[str, RunOutcome]]:
+        """Run the assets of every symbol; yield each outcome as soon as it is seen.
+
+        `here` does so in this process: for those symbols that it takes itself, and those whose worker died.
+        """
+        todo, outcomes, lost = deque(symbols), _Outcomes(), list[str]()
+        hands = [_Hand(process, assets, todo, outcomes, lost) for process in self._processes if process.alive]
+        outcomes.expected = len(hands)
+        try:
+            for hand in hands:
+                hand.start()
+            while todo:
+                try:
+                    symbol = todo.popleft()
+                except IndexError:  # a worker was quicker
+                    break
+                yield symbol, here(symbol)
+                yield from outcomes.arrived()
+            yield from outcomes.rest()
+        finally:
+            todo.clear()
+            for hand in hands:
+                hand.stop()
+        if lost:
+            logger.warning("a worker process died; this one goes on with its symbols: %s", ", ".join(lost))
+            open_instance(
+                self._settings
+            ).dispose()  # closes its run: readers wait for what that has announced
+        for symbol in lost:
+            yield symbol, here(symbol)
 
 
 def _processes(settings: Settings) -> int:
     if settings.prices.startswith("yfinance:"):
         return 1  # every process would download everything
-    return settings.workers or os.cpu_count() or 1
+    return settings.workers or min(os.cpu_count() or 1, _MOST)
+
+
+class _Process:
+    """A process that answers each symbol and its assets with an outcome."""
+
+    def __init__(self, settings: Settings, tags: Mapping[str, str] | None) -> None:
+        context = multiprocessing.get_context("spawn")  # a fork of a process with threads may deadlock
+        self._pipe, theirs = context.Pipe()
+        self._process = context.Process(target=_work, args=(theirs, settings, tags), daemon=True)
+        self._process.start()
+        theirs.close()  # so that the end of the process is the end of the pipe
+        self.alive = True
+
+    def run(self, symbol: str, assets: Sequence[str]) -> RunOutcome | None:
+        """Wait for the outcome; None if the process has ended, perhaps amid a message."""
+        try:
+            self._pipe.send((symbol, list(assets)))
+            outcome: RunOutcome = self._pipe.recv()
+        except (EOFError, OSError):
+            self.alive = False
+            return None
+        return outcome
+
+    def stop(self) -> None:
+        """End it amid its work."""
+        self._process.terminate()
+
+    def end(self) -> None:
+        """End it; one that waits for work goes by itself, since its pipe is closed."""
+        self._pipe.close()
+        self._process.join(_PATIENCE)
+        self._process.kill()  # whatever keeps it: nothing of it is wanted any more
+        self._process.join()
 
 
 class _Outcomes:
-    """What workers have answered; ``None`` stands for a worker that has ended."""
+    """What workers have answered; ``None`` stands for a worker that has nothing more to do."""
 
     def __init__(self) -> None:
         self.queue: queue.SimpleQueue[tuple[str, RunOutcome] | None] = queue.SimpleQueue()
@@ -79,7 +142,7 @@ class _Outcomes:
             yield from self._next()
 
     def rest(self) -> Iterator[tuple[str, RunOutcome]]:
-        """Yield everything until all workers have ended."""
+        """Yield everything until all workers are done."""
         while self.expected:
             yield from self._next()
 
@@ -91,53 +154,41 @@ class _Outcomes:
             yield answer
 
 
-class _Worker(threading.Thread):
-    """A process, and the thread that hands it the next symbol as soon as it has answered."""
+class _Hand(threading.Thread):
+    """Hands a process the next symbol as soon as it has answered, until none is left or it has died."""
 
     def __init__(
         self,
-        settings: Settings,
-        tags: Mapping[str, str] | None,
+        process: _Process,
+        assets: Sequence[str],
         todo: deque[str],
-        done: _Outcomes,
+        outcomes: _Outcomes,
         lost: list[str],
     ) -> None:
         super().__init__(daemon=True)
-        self._todo, self._done, self._lost = todo, done, lost
-        context = multiprocessing.get_context("spawn")  # a fork of a process with threads may deadlock
-        self._pipe, theirs = context.Pipe()
-        self._process = context.Process(target=_work, args=(theirs, settings, tags), daemon=True)
-        self._process.start()
-        theirs.close()  # so that the end of the process is the end of the pipe
-
-    def __enter__(self) -> None:
-        self.start()
-
-    def __exit__(self, *_: object) -> None:
-        self._todo.clear()
-        if self.is_alive():  # the command is being stopped, amid a run
-            self._process.terminate()
-        else:
-            self._pipe.close()  # for the process that waits at the other end, the sign to go
-        self._process.join(_PATIENCE)
-        self._process.kill()  # whatever keeps it: nothing of it is wanted any more
-        self._process.join()
-        self.join()
+        self._process, self._assets = process, assets
+        self._todo, self._outcomes, self._lost = todo, outcomes, lost
 
     def run(self) -> None:
-        """Hand out symbols until none is left or the process has died."""
+        """Hand out symbols."""
         while True:
             try:
                 symbol = self._todo.popleft()
             except IndexError:
                 break
-            try:
-                self._pipe.send(symbol)
-                self._done.queue.put((symbol, self._pipe.recv()))
-            except (EOFError, OSError):  # it has ended, perhaps amid a message
+            outcome = self._process.run(symbol, self._assets)
+            if outcome is None:
                 self._lost.append(symbol)
                 break
-        self._done.queue.put(None)
+            self._outcomes.queue.put((symbol, outcome))
+        self._outcomes.queue.put(None)
+
+    def stop(self) -> None:
+        """Wait for the end; a process that still works is stopped, since the command is being stopped."""
+        if self.is_alive() and self._outcomes.expected:
+            self._process.stop()
+        if self.ident is not None:
+            self.join()
 
 
 def _work(pipe: Connection, settings: Settings, tags: Mapping[str, str] | None) -> None:
@@ -147,10 +198,9 @@ def _work(pipe: Connection, settings: Settings, tags: Mapping[str, str] | None) 
         with open_instance(settings) as instance:
             defs = build_defs(settings=settings)
             while True:
-                symbol = pipe.recv()
-                outcome = run_job(
-                    defs, instance, "symbol_pipeline", partition=symbol, assets=DATA_ASSETS, tags=tags
+                symbol, assets = pipe.recv()
+                pipe.send(
+                    run_job(defs, instance, "symbol_pipeline", partition=symbol, assets=assets, tags=tags)
                 )
-                pipe.send(outcome)
     except (KeyboardInterrupt, EOFError, OSError):
         pass

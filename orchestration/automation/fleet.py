@@ -1,13 +1,14 @@
 """The job that works through symbols in order: data, base model, models, verdict.
 
 A schedule or sensor that asked for one run per symbol could not make the models wait for the base model, nor
-the verdict for the models; and each run would import TensorFlow. Here one run does it in one process, as the
-command does, and each symbol is a recorded run of its own: it shows under its partition, and if it fails, the
-others go on.
+the verdict for the models; and each run would import TensorFlow. Here one run does it in a process per core,
+as the command does, and each symbol is a recorded run of its own: it shows under its partition, and if it
+fails, the others go on.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import dagster as dg
 from pydantic import Field
@@ -18,6 +19,9 @@ from orchestration.automation.standing import current, known_symbols, nobody_els
 from orchestration.fleet import RunOutcome, register_symbols, run_job
 from orchestration.instance import PROCESS, close_dead_runs
 from orchestration.settings import Settings
+
+if TYPE_CHECKING:
+    from orchestration.workers import Workers  # which imports this module
 
 __all__ = ["CHILDREN", "FLEET_RUN", "REASON", "FleetUpdate", "Graph", "fleet_update", "request_update"]
 
@@ -38,7 +42,7 @@ class Graph:
     defs
         Returns them; they do not exist yet when this is made.
     own_process_only
-        Whether other processes could not build the same definitions: then data is prepared in this one.
+        Whether other processes could not build the same definitions: then this one does everything.
     """
 
     defs: Callable[[], dg.Definitions]
@@ -95,15 +99,18 @@ class _Work:
     store: ArtifactStore
 
     def run(self) -> None:
-        from orchestration.definitions import MODEL_ASSETS  # which imports this module
+        from orchestration.definitions import DATA_ASSETS, MODEL_ASSETS  # which imports this module
+        from orchestration.workers import Workers
 
         symbols = self._symbols()
-        data = self._prepare(symbols)
-        ready = [symbol for symbol in symbols if data[symbol].success]
-        # Without a base model the symbols train from scratch: less skilled, but no failure of the run.
-        others = [self._step("base_pipeline")] if self.config.renew_base and ready else []
-        models = {symbol: self._step("symbol_pipeline", symbol, MODEL_ASSETS) for symbol in ready}
-        verdict = self._step("fleet_verdict", None, self._verdict_assets())
+        together = 1 if self.graph.own_process_only else len(symbols)
+        with Workers(self.settings, together, tags=self._tags()) as workers:
+            data = dict(self._each(workers, symbols, DATA_ASSETS))
+            ready = [symbol for symbol in symbols if data[symbol].success]
+            # Without a base model the symbols train from scratch: less skilled, but no failure of the run.
+            others = [self._step("base_pipeline")] if self.config.renew_base and ready else []
+            models = dict(self._each(workers, ready, MODEL_ASSETS))
+        verdict = self._step("fleet_verdict", self._verdict_assets())
         self._close({**data, **models}, [*others, verdict], verdict)
 
     def _symbols(self) -> list[str]:
@@ -116,16 +123,17 @@ class _Work:
         register_symbols(self.context.instance, symbols)
         return symbols
 
-    def _prepare(self, symbols: Sequence[str]) -> dict[str, RunOutcome]:
-        from orchestration.definitions import DATA_ASSETS
-        from orchestration.workers import prepare_data
+    def _each(
+        self, workers: "Workers", symbols: Sequence[str], assets: Sequence[str]
+    ) -> Iterator[tuple[str, RunOutcome]]:
+        """Run the assets of every symbol, several at a time."""
 
         def here(symbol: str) -> RunOutcome:
-            return self._step("symbol_pipeline", symbol, DATA_ASSETS)
+            return self._run("symbol_pipeline", symbol, assets)
 
-        if self.graph.own_process_only:
-            return {symbol: here(symbol) for symbol in symbols}
-        return dict(prepare_data(self.settings, symbols, here, tags=self._tags()))
+        for symbol, outcome in workers.each(symbols, assets, here):
+            self._log(outcome)
+            yield symbol, outcome
 
     def _verdict_assets(self) -> Sequence[str] | None:
         """All of the job, but no release before there is a measured option network to put into it."""
@@ -135,10 +143,13 @@ class _Work:
         nodes = self.graph.defs().resolve_job_def("fleet_verdict").asset_layer.selected_asset_keys
         return [key.to_user_string() for key in nodes if key.to_user_string() != "release"]
 
-    def _step(
-        self, job: str, partition: str | None = None, assets: Sequence[str] | None = None
-    ) -> RunOutcome:
-        outcome = run_job(
+    def _step(self, job: str, assets: Sequence[str] | None = None) -> RunOutcome:
+        outcome = self._run(job, None, assets)
+        self._log(outcome)
+        return outcome
+
+    def _run(self, job: str, partition: str | None, assets: Sequence[str] | None) -> RunOutcome:
+        return run_job(
             self.graph.defs(),
             self.context.instance,
             job,
@@ -146,12 +157,13 @@ class _Work:
             assets=assets,
             tags=self._tags(),
         )
+
+    def _log(self, outcome: RunOutcome) -> None:
         state = "passed" if outcome.success else f"stopped: {outcome.reason}"
-        name = f"{job}[{partition}]" if partition else job
+        name = f"{outcome.job}[{outcome.partition}]" if outcome.partition else outcome.job
         self.context.log.info(
             f"{name}: {outcome.gates_passed} gates passed, {outcome.seconds:.0f} s, {state}"
         )
-        return outcome
 
     def _tags(self) -> dict[str, str]:
         return {FLEET_RUN: self.context.run_id, REASON: self.config.reason[:250]}
