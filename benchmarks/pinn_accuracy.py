@@ -21,7 +21,7 @@ from ml_assets.pinn import PinnRecipe, PinnWeights, train_pinn
 from ml_assets.pinn.adam import adam
 from ml_assets.pinn.greeks import value_network
 from ml_assets.pinn.soft import SoftNetwork, SoftRecipe, l_bfgs, train_soft
-from ml_assets.pinn.training import TrainingProblem
+from ml_assets.pinn.training import training_problem
 from ml_assets.pinn.weights import initial_parameters
 
 COLUMNS = ("price_max", "gamma_l2", "residual_rms", "parity_max", "violations")
@@ -51,7 +51,7 @@ class _Timed:
 def adam_then_lbfgs(recipe: PinnRecipe, seconds: float) -> PinnWeights:
     """Our ansatz, SciPy's L-BFGS-B in the place of the dense self-scaled one."""
     with threadpool_limits(limits=1, user_api="blas"):
-        problem = TrainingProblem(recipe)
+        problem = training_problem(recipe)
         x = initial_parameters(recipe.width, recipe.depth, recipe.seed)
         timed = _Timed(problem.objective, time.perf_counter() + seconds)
         try:

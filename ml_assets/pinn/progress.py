@@ -5,9 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
 
-__all__ = ["Clock", "Progress", "ProgressCallback", "Schedule"]
+from ml_assets.pinn.recipe import TrainingRecipe
+
+__all__ = ["Clock", "Progress", "ProgressCallback"]
 
 _REPORT_EVERY = 50
 
@@ -37,21 +38,10 @@ class Progress:
 ProgressCallback = Callable[[Progress], None]
 
 
-class Schedule(Protocol):
-    """What the clock must know of a recipe."""
-
-    @property
-    def adam_steps(self) -> int: ...  # noqa: D102
-    @property
-    def bfgs_iterations(self) -> int: ...  # noqa: D102
-    @property
-    def time_budget(self) -> float | None: ...  # noqa: D102
-
-
 class Clock:
     """Reports progress, keeps the loss curve and watches the time budget."""
 
-    def __init__(self, recipe: Schedule, progress: ProgressCallback | None) -> None:
+    def __init__(self, recipe: TrainingRecipe, progress: ProgressCallback | None) -> None:
         self.started = time.monotonic()
         self.curve: list[tuple[float, float]] = []
         self._budget = recipe.time_budget

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import Self
+from typing import ClassVar, Self
 
-__all__ = ["Domain", "PinnRecipe"]
+__all__ = ["Domain", "PinnRecipe", "TrainingRecipe"]
 
 
 @dataclass(frozen=True)
@@ -41,32 +41,27 @@ class Domain:
 
 
 @dataclass(frozen=True)
-class PinnRecipe:
-    """How a network is trained.
+class TrainingRecipe:
+    """What every training of a network has; equal recipes give equal weights.
 
     Parameters
     ----------
     adam_steps : int
-        First-order steps that bring the weights near a valley (learning rate 2e-3, cosine decay).
+        First-order steps that bring the weights near a valley, new points at each (learning rate 2e-3, cosine
+        decay).
     bfgs_iterations : int
-        Self-scaled BFGS iterations that follow; they give the last six digits.
+        Self-scaled BFGS iterations that follow; they give the last digits.
     points : int
-        Collocation points in a batch; a power of two keeps the Sobol sequence balanced.
+        Collocation points in a draw; a power of two keeps the Sobol sequence balanced.
     width, depth : int
         Units of a tanh layer, and number of such layers.
     seed : int
-        Decides the first weights and every collocation point: equal recipes give equal weights.
+        Decides the first weights and every collocation point.
     resample_every : int
         BFGS iterations between two draws of collocation points.
-    physics_weight : float
-        Weight of the PDE residual against the boundary and parity terms of the loss. The constraints are
-        built into the ansatz, so those terms are zero for any weights; they are computed and reported all the
-        same, and would count if the ansatz were broken.
     time_budget : float, optional
         Seconds after which training stops with the best weights so far. A training cut by the clock is not
         reproducible to the bit, so there is no budget unless asked for.
-    domain : Domain
-        Where collocation points are drawn.
     """
 
     adam_steps: int = 600
@@ -76,9 +71,44 @@ class PinnRecipe:
     depth: int = 2
     seed: int = 0
     resample_every: int = 1000
-    physics_weight: float = 10.0
     time_budget: float | None = None
+
+    _counts: ClassVar[tuple[str, ...]] = ("points", "width", "depth", "resample_every")
+    _loss_weight: ClassVar[str]
+
+    def __post_init__(self) -> None:
+        for names, least in ((self._counts, 1), (("adam_steps", "bfgs_iterations", "seed"), 0)):
+            for name in names:
+                if (value := getattr(self, name)) < least:
+                    raise ValueError(f"{name} must be at least {least}, got {value}: correct the recipe")
+        weight = getattr(self, self._loss_weight)
+        if not (math.isfinite(weight) and weight > 0):
+            raise ValueError(
+                f"{self._loss_weight} must be positive, got {weight}: without that term of the loss nothing "
+                f"is learned"
+            )
+        if self.time_budget is not None and not self.time_budget > 0:
+            raise ValueError(f"time_budget must be positive seconds or None, got {self.time_budget}")
+
+
+@dataclass(frozen=True)
+class PinnRecipe(TrainingRecipe):
+    """How a network for European options is trained; see :class:`TrainingRecipe` for the other parameters.
+
+    Parameters
+    ----------
+    physics_weight : float
+        Weight of the PDE residual against the boundary and parity terms of the loss. The constraints are
+        built into the ansatz, so those terms are zero for any weights; they are computed and reported all the
+        same, and would count if the ansatz were broken.
+    domain : Domain
+        Where collocation points are drawn.
+    """
+
+    physics_weight: float = 10.0
     domain: Domain = field(default_factory=Domain)
+
+    _loss_weight: ClassVar[str] = "physics_weight"
 
     @classmethod
     def quick(cls, seed: int = 0) -> Self:
@@ -95,20 +125,3 @@ class PinnRecipe:
             seed=seed,
             domain=Domain(s_min=0.0025, s_max=1.2),
         )
-
-    def __post_init__(self) -> None:
-        for name in ("points", "width", "depth", "resample_every"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}: correct the recipe")
-        for name in ("adam_steps", "bfgs_iterations", "seed"):
-            if getattr(self, name) < 0:
-                raise ValueError(
-                    f"{name} must not be negative, got {getattr(self, name)}: correct the recipe"
-                )
-        if not (math.isfinite(self.physics_weight) and self.physics_weight > 0):
-            raise ValueError(
-                f"physics_weight must be positive, got {self.physics_weight}: "
-                f"without the residual nothing is learned"
-            )
-        if self.time_budget is not None and not self.time_budget > 0:
-            raise ValueError(f"time_budget must be positive seconds or None, got {self.time_budget}")

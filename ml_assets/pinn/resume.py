@@ -17,7 +17,7 @@ import numpy as np
 from ml_assets.npz import pack, unpack
 from ml_assets.pinn.adam import AdamState
 from ml_assets.pinn.bfgs import BfgsState
-from ml_assets.pinn.recipe import PinnRecipe
+from ml_assets.pinn.recipe import TrainingRecipe
 from ml_assets.training.checkpoints import CheckpointFolder
 from ml_assets.training.signals import StopRequest, deliver, stop_on_signal
 
@@ -34,6 +34,8 @@ class TrainingState:
 
     Parameters
     ----------
+    training : str
+        Which one: see :func:`keeping`.
     epoch : int
         Steps done in all phases.
     optimizer : AdamState or BfgsState
@@ -46,6 +48,7 @@ class TrainingState:
     curve : tuple of (step, loss)
     """
 
+    training: str
     epoch: int
     optimizer: AdamState | BfgsState
     draws: int
@@ -85,6 +88,8 @@ class Keeper:
 
     Parameters
     ----------
+    training : str
+        Which one: states of another are refused.
     folder : CheckpointFolder, optional
         Without one nothing is kept.
     every : float
@@ -93,8 +98,13 @@ class Keeper:
     """
 
     def __init__(
-        self, folder: CheckpointFolder[TrainingState] | None, every: float, request: StopRequest
+        self,
+        training: str,
+        folder: CheckpointFolder[TrainingState] | None,
+        every: float,
+        request: StopRequest,
     ) -> None:
+        self.training = training
         self._folder, self._every, self._request = folder, every, request
         self._saved = time.monotonic()
 
@@ -102,9 +112,11 @@ class Keeper:
         """Return the newest whole state of a network of so many parameters, or ``None``."""
         if self._folder is None:
             return None
-        found = self._folder.latest(lambda state: state.optimizer.x.shape == (size,))
+        found = self._folder.latest(
+            lambda state: state.training == self.training and state.optimizer.x.shape == (size,)
+        )
         if found is not None:
-            logger.info("resuming the option network's training after step %d", found.epoch)
+            logger.info("resuming the training of %s after step %d", self.training, found.epoch)
         return found
 
     @property
@@ -129,23 +141,25 @@ class Keeper:
 
 
 @contextmanager
-def keeping(root: str | Path | None, recipe: PinnRecipe, every: float) -> Iterator[Keeper]:
+def keeping(root: str | Path | None, recipe: TrainingRecipe, every: float) -> Iterator[Keeper]:
     """Keep the states of one training under ``root``; without a root, keep none and leave signals alone.
 
-    Ctrl-C and SIGTERM end the block after the step at hand, its state saved. Trainings by other recipes have
-    other folders, so none resumes from another's state.
+    Ctrl-C and SIGTERM end the block after the step at hand, its state saved. A training is named by the kind
+    and a hash of its recipe. Another has another folder, and a state knows its training: none resumes from
+    another's.
     """
+    digest = hashlib.sha256(json.dumps(asdict(recipe), sort_keys=True).encode()).hexdigest()
+    training = f"{type(recipe).__name__}-{digest[:16]}"
     if root is None:
-        yield Keeper(None, every, StopRequest())
+        yield Keeper(training, None, every, StopRequest())
         return
     if every < 0:
         raise ValueError(f"checkpoint_seconds is {every}: give 0 (after every step) or more")
-    identity = hashlib.sha256(json.dumps(asdict(recipe), sort_keys=True).encode()).hexdigest()[:16]
-    folder = CheckpointFolder(Path(root) / identity, decode=TrainingState.from_bytes)
+    folder = CheckpointFolder(Path(root) / training, decode=TrainingState.from_bytes)
     stopped = False
     with stop_on_signal() as request:
         try:
-            yield Keeper(folder, every, request)
+            yield Keeper(training, folder, every, request)
         except _Stopped:
             stopped = True
             logger.warning("%s: state saved in %s; run again to resume", request.name, folder.folder)

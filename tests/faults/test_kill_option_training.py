@@ -1,4 +1,4 @@
-"""The option network's training, killed for real at any moment, ends with the bytes of an unbroken one."""
+"""Trainings of option networks, killed for real at any moment, end with the bytes of an unbroken one."""
 
 from __future__ import annotations
 
@@ -32,18 +32,19 @@ def _steps(folder: Path) -> int:
     return 0
 
 
-def test_killed_training_goes_on_to_the_bit(zygote: Zygote, tmp_path: Path, rounds) -> None:
+@pytest.mark.parametrize("training", ["train_options", "train_boundary"])
+def test_killed_training_goes_on_to_the_bit(training: str, zygote: Zygote, tmp_path: Path, rounds) -> None:
     whole, broken, rng = tmp_path / "whole", tmp_path / "broken", random.Random(4)
     whole.mkdir()
     broken.mkdir()
-    assert zygote.run("train_options", whole) == 0
+    assert zygote.run(training, whole) == 0
     expected = (whole / "result").read_bytes()
     kills = 0
     for _ in range(rounds(short=1, long=15)):
         at: list[int] = []
         while True:  # killed again and again until one run gets through
             until = (at[-1] if at else 0) + rng.randint(120, 180)  # in one phase, then in the other
-            pid = zygote.start("train_options", broken)
+            pid = zygote.start(training, broken)
             while psutil.pid_exists(pid) and not any(_steps(f) >= until for f in _folders(broken)):
                 time.sleep(0.001)
             with contextlib.suppress(ProcessLookupError):

@@ -104,9 +104,26 @@ def train_options(folder: str) -> None:
     (Path(folder) / "result").write_bytes(weights.to_bytes())
 
 
+def train_boundary(folder: str) -> None:
+    """Do the same with the network for American options."""
+    from ml_assets.pinn.american import AmericanRecipe, train_american
+
+    recipe = AmericanRecipe(
+        adam_steps=200, bfgs_iterations=200, points=64, nodes=8, width=6, resample_every=70
+    )
+    weights = train_american(recipe, checkpoint_dir=Path(folder) / "checkpoints", checkpoint_seconds=0.0)
+    (Path(folder) / "result").write_bytes(weights.to_bytes())
+
+
 def zygote() -> None:
     """Fork a child for each line ``NAME ARGUMENTS``; print its number, then how it ended."""
-    for needed in ("mamba.recipe", "mamba.predict", "gates.training", "pinn.training"):
+    for needed in (
+        "mamba.recipe",
+        "mamba.predict",
+        "gates.training",
+        "pinn.training",
+        "pinn.american.training",
+    ):
         import_module(f"ml_assets.{needed}")  # once here, not in every child
     for line in sys.stdin:
         name, *arguments = line.split()
@@ -127,7 +144,10 @@ def zygote() -> None:
         print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)
 
 
-WORKERS = {f.__name__: f for f in (fit_net, fit_in_little_memory, train_and_publish, train_options, zygote)}
+WORKERS = {
+    f.__name__: f
+    for f in (fit_net, fit_in_little_memory, train_and_publish, train_options, train_boundary, zygote)
+}
 
 if __name__ == "__main__":
     WORKERS[sys.argv[1]](*sys.argv[2:])

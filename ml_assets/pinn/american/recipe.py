@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import Self
+from typing import ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
+
+from ml_assets.pinn.recipe import TrainingRecipe
 
 __all__ = ["AmericanDomain", "AmericanRecipe"]
 
@@ -73,45 +75,31 @@ class AmericanDomain:
 
 
 @dataclass(frozen=True)
-class AmericanRecipe:
-    """How the boundary is trained.
+class AmericanRecipe(TrainingRecipe):
+    """How the boundary is trained; see :class:`ml_assets.pinn.recipe.TrainingRecipe` for what is not here.
 
     Parameters
     ----------
-    adam_steps : int
-        First-order steps, new points at each (learning rate 2e-3, cosine decay).
-    bfgs_iterations : int
-        Self-scaled BFGS iterations that follow.
     points : int
         Collocation points in a draw; with fewer than some 4,000 the default network overfits them.
     nodes : int
         Gauss-Legendre nodes of the premium integral in the loss.
-    width, depth : int
-        Units of a tanh layer, and number of such layers.
-    seed : int
-        Decides the first weights and every collocation point: equal recipes give equal weights.
-    resample_every : int
-        BFGS iterations between two draws of points.
     matching_weight : float
         Weight of value matching, a price error, against the fixed-point equation, an error of the boundary.
-    time_budget : float, optional
-        Seconds after which training stops with the best weights so far; then it is not reproducible to the
-        bit, so there is no budget unless asked for.
     domain : AmericanDomain
         Where collocation points are drawn.
     """
 
-    adam_steps: int = 600
     bfgs_iterations: int = 8000
     points: int = 4096
-    nodes: int = 12
     width: int = 28
-    depth: int = 2
-    seed: int = 0
     resample_every: int = 400
+    nodes: int = 12
     matching_weight: float = 1e4
-    time_budget: float | None = None
     domain: AmericanDomain = field(default_factory=AmericanDomain)
+
+    _counts: ClassVar[tuple[str, ...]] = (*TrainingRecipe._counts, "nodes")
+    _loss_weight: ClassVar[str] = "matching_weight"
 
     @classmethod
     def quick(cls, seed: int = 0) -> Self:
@@ -127,17 +115,3 @@ class AmericanRecipe:
                 sigma_min=0.15, sigma_max=0.6, tau_min=0.05, tau_max=1.0, r_min=0.01, r_max=0.12, q_max=0.1
             ),
         )
-
-    def __post_init__(self) -> None:
-        for name in ("points", "nodes", "width", "depth", "resample_every"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}: correct the recipe")
-        for name in ("adam_steps", "bfgs_iterations", "seed"):
-            if getattr(self, name) < 0:
-                raise ValueError(
-                    f"{name} must not be negative, got {getattr(self, name)}: correct the recipe"
-                )
-        if not (math.isfinite(self.matching_weight) and self.matching_weight > 0):
-            raise ValueError(f"matching_weight must be positive, got {self.matching_weight}")
-        if self.time_budget is not None and not self.time_budget > 0:
-            raise ValueError(f"time_budget must be positive seconds or None, got {self.time_budget}")

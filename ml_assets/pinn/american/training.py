@@ -1,26 +1,22 @@
-"""Train the exercise boundary from its integral equation alone: Adam, then self-scaled BFGS."""
+"""Train the exercise boundary from its integral equation alone."""
 
 from __future__ import annotations
 
-import functools
-import logging
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 from scipy.stats import norm, qmc
 
-from ml_assets.pinn.adam import adam
-from ml_assets.pinn.american.physics import BoundaryPoints, BoundaryTerms, compile_boundary_loss, points_of
+from ml_assets.pinn.american.physics import BoundaryPoints, compile_boundary_loss, points_of
 from ml_assets.pinn.american.recipe import AmericanDomain, AmericanRecipe
 from ml_assets.pinn.american.weights import INPUTS, AmericanWeights
-from ml_assets.pinn.bfgs import BfgsResult, self_scaled_bfgs
-from ml_assets.pinn.progress import Clock, ProgressCallback
+from ml_assets.pinn.optimization import Problem, optimize
+from ml_assets.pinn.progress import ProgressCallback
 from ml_assets.pinn.weights import glorot_parameters, layer_shapes
 from ml_assets.training.backend import tf
 
 __all__ = ["boundary_points", "train_american"]
-
-logger = logging.getLogger(__name__)
 
 Array = npt.NDArray[np.float64]
 
@@ -53,35 +49,23 @@ def boundary_points(count: int, domain: AmericanDomain, seed: int) -> tuple[Arra
     return s, r / sigma**2, q / sigma**2
 
 
-class _Problem:
-    """Loss and gradient as NumPy functions of the flat parameters, on the current draw of points."""
-
-    def __init__(self, recipe: AmericanRecipe) -> None:
-        self._recipe = recipe
-        self._draws = 0
-        self._weight = tf.constant(recipe.matching_weight, dtype=tf.float64)
-        self._compiled = compile_boundary_loss(recipe.width, recipe.depth, recipe.nodes)
-        self._points: BoundaryPoints
-        self.resample()
-
-    def resample(self) -> None:
-        """Draw new points; the n-th draw of a seed is always the same."""
-        seed = self._recipe.seed * 1_000_003 + self._draws
-        self._points = points_of(*boundary_points(self._recipe.points, self._recipe.domain, seed))
-        self._draws += 1
-
-    def evaluate(self, parameters: Array) -> tuple[float, Array, BoundaryTerms]:
-        """Loss, gradient and terms."""
-        loss, gradient, terms = self._compiled(tf.constant(parameters), self._points, self._weight)
-        return float(loss), gradient.numpy(), BoundaryTerms(*(float(term) for term in terms))
-
-    def objective(self, parameters: Array) -> tuple[float, Array]:
-        """Loss and gradient, for the optimizer."""
-        return self.evaluate(parameters)[:2]
+def _problem(recipe: AmericanRecipe) -> Problem[BoundaryPoints]:
+    """Kim's equation at the boundary, as a fixed point and as value matching."""
+    weight = tf.constant(recipe.matching_weight, dtype=tf.float64)
+    compiled = compile_boundary_loss(recipe.width, recipe.depth, recipe.nodes)
+    return Problem(
+        recipe.seed,
+        lambda seed: points_of(*boundary_points(recipe.points, recipe.domain, seed)),
+        lambda parameters, points: compiled(parameters, points, weight),
+    )
 
 
 def train_american(
-    recipe: AmericanRecipe | None = None, progress: ProgressCallback | None = None
+    recipe: AmericanRecipe | None = None,
+    progress: ProgressCallback | None = None,
+    *,
+    checkpoint_dir: str | Path | None = None,
+    checkpoint_seconds: float = 5.0,
 ) -> AmericanWeights:
     """Train the boundary without a single price.
 
@@ -89,13 +73,14 @@ def train_american(
     ----------
     recipe : AmericanRecipe, optional
         Default: ``AmericanRecipe()``, some minutes on one core.
-    progress : callable, optional
-        Called with a :class:`ml_assets.pinn.training.Progress` every 50 steps.
+    progress, checkpoint_dir, checkpoint_seconds
+        Who is told, and how an interrupted training goes on: see
+        :func:`ml_assets.pinn.optimization.optimize`.
 
     Returns
     -------
     AmericanWeights
-        Equal recipes give equal bytes on one machine with the same number of threads.
+        Equal recipes give equal bytes on one machine.
 
     Raises
     ------
@@ -103,57 +88,20 @@ def train_american(
         If the loss is no longer finite.
     """
     recipe = AmericanRecipe() if recipe is None else recipe
-    clock, problem = Clock(recipe, progress), _Problem(recipe)
-    shapes = layer_shapes(recipe.width, recipe.depth, INPUTS)
-    x = adam(
-        problem.objective,
-        glorot_parameters(shapes, recipe.seed, 0.0),
-        steps=recipe.adam_steps,
-        resample=problem.resample,
-        callback=functools.partial(clock.tick, "adam"),
+    found = optimize(
+        _problem(recipe),
+        recipe,
+        glorot_parameters(layer_shapes(recipe.width, recipe.depth, INPUTS), recipe.seed, 0.0),
+        progress,
+        checkpoint_dir=checkpoint_dir,
+        checkpoint_seconds=checkpoint_seconds,
     )
-    after_adam = problem.evaluate(x)[0]
-    result = self_scaled_bfgs(
-        problem.objective,
-        x,
-        iterations=recipe.bfgs_iterations,
-        resample=problem.resample,
-        resample_every=recipe.resample_every,
-        callback=lambda step, loss: clock.tick("bfgs", recipe.adam_steps + step, loss),
-    )
-    problem.resample()  # the terms reported are of points that no step has seen
-    loss, _, terms = problem.evaluate(result.x)
-    if not np.isfinite(loss):
-        raise FloatingPointError(
-            f"the training loss is {loss} after {result.iterations} iterations: "
-            f"use another seed or more Adam steps"
-        )
-    logger.info("trained boundary: loss %.3e after %d iterations", loss, result.iterations)
     return AmericanWeights.from_parameters(
-        result.x,
+        found.x,
         recipe.width,
         recipe.depth,
         domain=recipe.domain,
         seed=recipe.seed,
-        figures=_figures(recipe, result, after_adam, loss, terms),
-        history=np.array(clock.curve, dtype=np.float64).reshape(-1, 2),
+        figures={**found.figures, "nodes": recipe.nodes, "loss_on_the_last_draw": found.last_loss},
+        history=found.history,
     )
-
-
-def _figures(
-    recipe: AmericanRecipe, result: BfgsResult, after_adam: float, loss: float, terms: BoundaryTerms
-) -> dict[str, float | int | str]:
-    """Training figures that go into the artifact."""
-    return {
-        "adam_steps": recipe.adam_steps,
-        "bfgs_iterations": result.iterations,
-        "bfgs_evaluations": result.evaluations,
-        "bfgs_ended_by": result.reason,
-        "points": recipe.points,
-        "nodes": recipe.nodes,
-        "loss_after_adam": after_adam,
-        "loss_on_the_last_draw": result.value,
-        "loss": loss,
-        "loss_fixed_point": terms.fixed_point,
-        "loss_matching": terms.matching,
-    }
