@@ -39,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     try:
         if options.command == "options":
-            return train_options(settings)
+            return train_options(settings, quiet=options.quiet)
         if options.command == "quotes":
             return run_quotes(settings)
         if options.command == "american":
@@ -57,7 +57,8 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True)
     run = commands.add_parser("run", help="materialize the whole graph and print the verdicts")
     run.add_argument("--all", action="store_true", help="all symbols of the source, not the default few")
-    commands.add_parser("options", help="train the option network only")
+    network = commands.add_parser("options", help="train the option network only")
+    network.add_argument("--quiet", action="store_true", help="print nothing unless it fails")
     commands.add_parser(
         "quotes", help="walk forward over option quotes: ML_ASSETS_OPTIONS, else simulated ones"
     )

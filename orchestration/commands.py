@@ -27,14 +27,15 @@ from orchestration.instance import open_instance
 from orchestration.resources import open_store
 from orchestration.settings import Settings
 from orchestration.summary import print_quotes, print_summary
+from orchestration.watching import watching
 from orchestration.workers import Workers
 
 __all__ = ["roll_back", "run_all", "run_quotes", "train_american", "train_options"]
 
 
-def train_options(settings: Settings) -> int:
+def train_options(settings: Settings, *, quiet: bool = False) -> int:
     """Train and gate the option network; 0 if it was published."""
-    return _train_network(settings, "option_pipeline", "pinn_weights")
+    return _train_network(settings, "option_pipeline", "pinn_weights", quiet=quiet)
 
 
 def train_american(settings: Settings) -> int:
@@ -42,10 +43,16 @@ def train_american(settings: Settings) -> int:
     return _train_network(settings, "american_pipeline", "american_weights")
 
 
-def _train_network(settings: Settings, job: str, asset: str) -> int:
-    with open_instance(settings) as instance:
+def _train_network(settings: Settings, job: str, asset: str, *, quiet: bool = False) -> int:
+    console = Console(quiet=quiet)
+    with open_instance(settings) as instance, watching(asset, console):
         outcome = run_job(build_defs(settings=settings), instance, job, assets=[asset])
-    if not outcome.success:
+    if outcome.success:
+        said = (
+            f"{asset}: {outcome.gates_passed} gates passed, published after {outcome.seconds:.0f} s; reports"
+        )
+        console.print(f"{said} in {settings.store_url}/reports", markup=False, highlight=False)
+    else:
         logging.getLogger(__name__).error("%s: %s", asset, outcome.reason)
     return 0 if outcome.success else 1
 
@@ -60,7 +67,8 @@ def run_quotes(settings: Settings) -> int:
     with open_instance(settings) as instance:
         if store.current("pinn_weights") is None:
             console.print("no certified option network yet: training it first", markup=False)
-            run_job(defs, instance, "option_pipeline", assets=["pinn_weights"])
+            with watching("pinn_weights", console):
+                run_job(defs, instance, "option_pipeline", assets=["pinn_weights"])
         with console.status(f"option quotes from options={settings.options!r}"):
             outcome = run_job(defs, instance, "quotes_pipeline")
     print_quotes(console, store, outcome)

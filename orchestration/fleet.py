@@ -106,9 +106,10 @@ def run_job(
 def training_options(command: Sequence[str]) -> Iterator[Callable[[], int]]:
     """Train the option network in a second process while the symbols' models train in this one.
 
-    Yields a function that waits for the process and returns its exit status.
+    It prints nothing unless it fails: the terminal shows this one's progress. Yields a function that waits
+    for the process and returns its exit status.
     """
-    process = subprocess.Popen([sys.executable, "-m", "orchestration.cli", *command])
+    process = subprocess.Popen([sys.executable, "-m", "orchestration.cli", *command, "--quiet"])
     try:
         yield process.wait
     finally:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import numpy.typing as npt
 
-from ml_assets.gates._options import in_words, worst
+from ml_assets.gates._options import Arbitrage, in_words, rises_and_butterflies, worst
 from ml_assets.gates._verdict import Tally, Violation, require, verdict
 from ml_assets.gates.american_options import (
     american_ladder,
@@ -138,37 +138,29 @@ def _greeks(weights: AmericanWeights, limits: AmericanThresholds, value: Valuer,
 def _slacks(quotes: Quotes, v: Values, rungs: int) -> dict[str, Array]:
     """Quantities that are not negative without arbitrage, along ladders in S with ``K = 1``."""
     price, sign = v["price"], np.where(quotes.is_call, 1.0, -1.0)
-    axis = quotes.S.reshape(rungs, -1)
-    steps, rises = np.diff(axis, axis=0), np.diff(price.reshape(rungs, -1), axis=0)
+    rises, butterflies = rises_and_butterflies(quotes.S, price, rungs)
     return {
         "below the European price": price - value_closed_form(quotes)["price"],
         "below intrinsic": price - np.maximum(sign * (quotes.S - quotes.K), 0.0),
         "above the asset or the strike": np.where(quotes.is_call, quotes.S, quotes.K) - price,
-        "not monotone": (sign[0] * rises).ravel(),
+        "not monotone": sign[0] * rises,
         "gamma below 0": v["gamma"],
         "delta out of range": np.minimum(sign * v["delta"], 1.0 - sign * v["delta"]),
-        "not convex": ((steps[:-1] * rises[1:] - steps[1:] * rises[:-1]) / (steps[:-1] + steps[1:])).ravel(),
+        "not convex": butterflies,
     }
 
 
 def _no_arbitrage(weights: AmericanWeights, limits: AmericanThresholds, value: Valuer, tally: Tally) -> str:
-    found: dict[str, int] = {}
-    first = ""
+    arbitrage = Arbitrage()
     for call in (False, True):
         quotes = american_ladder(limits.domain, limits.rungs, call)
-        for name, slack in _slacks(quotes, value(weights, quotes), limits.rungs).items():
-            forgiven = limits.convexity if name == "not convex" else limits.rounding
-            broken = ~(slack >= -forgiven)  # NaN is a violation
-            tally.checked += slack.size
-            found[name] = found.get(name, 0) + int(broken.sum())
-            if broken.any() and not first:
-                i = int(np.argmax(broken))
-                first = f"first {name} by {slack[i]:.3e} near {in_words(quotes, i)}"
-    total = sum(found.values())
-    tally.figures |= {"violations": total, **found}
-    message = f"bounds, monotone and convex in S on {tally.checked:,} comparisons: {total:,} violations"
-    listed = ", ".join(f"{name} {count:,}" for name, count in found.items() if count)
-    require(total == 0, f"{message} ({listed}); {first}")
+        slacks = _slacks(quotes, value(weights, quotes), limits.rungs)
+        forgiven = dict.fromkeys(slacks, limits.rounding) | {"not convex": limits.convexity}
+        arbitrage.look(quotes, "S", slacks, forgiven)
+    tally.checked = arbitrage.checked
+    tally.figures |= arbitrage.figures
+    message = arbitrage.message("S")
+    require(arbitrage.total == 0, message)
     return message
 
 

@@ -15,8 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ml_assets.gates._options import in_words as _at
-from ml_assets.gates._options import worst as _worst
+from ml_assets.gates._options import Arbitrage, in_words, rises_and_butterflies, worst
 from ml_assets.gates.result import GateResult
 from ml_assets.pinn.closed_form import value_closed_form
 from ml_assets.pinn.greeks import value_network
@@ -118,12 +117,12 @@ def _parity(e: _Evaluation, limits: PinnThresholds) -> GateResult:
     forward = quotes.S * np.exp(-quotes.q * quotes.tau) - quotes.K * np.exp(-quotes.r * quotes.tau)
     difference = e.calls["price"] - e.puts["price"]
     error = np.abs(difference - forward) / quotes.S
-    i = _worst(error)
+    i = worst(error)
     passed = bool(error[i] <= limits.parity)
     message = f"call - put against the forward on {error.size:,} options: largest error {error[i]:.1e} of S"
     if not passed:
         message += (
-            f", limit {limits.parity:.0e}, at {_at(quotes, i)}: "
+            f", limit {limits.parity:.0e}, at {in_words(quotes, i)}: "
             f"call - put = {difference[i]:.15g}, forward = {forward[i]:.15g}"
         )
     return GateResult("pinn_parity", passed, message, error.size, {"parity_max": float(error[i])})
@@ -138,7 +137,7 @@ def _residual(e: _Evaluation, limits: PinnThresholds) -> GateResult:
         checked += len(quotes)
     residual = np.concatenate(parts)
     rms = float(np.sqrt(np.mean(residual**2)))
-    i = _worst(np.abs(residual))
+    i = worst(np.abs(residual))
     quotes, at = (e.call, i) if i < len(e.call) else (e.put, i - len(e.call))
     passed = bool(rms <= limits.residual_rms)
     message = (
@@ -146,7 +145,8 @@ def _residual(e: _Evaluation, limits: PinnThresholds) -> GateResult:
     )
     if not passed:
         message += (
-            f", limit {limits.residual_rms:.0e}; worst {residual[i]:.3e} instead of 0 at {_at(quotes, at)}"
+            f", limit {limits.residual_rms:.0e}; worst {residual[i]:.3e} instead of 0 at "
+            f"{in_words(quotes, at)}"
         )
     figures = {"residual_rms": rms, "residual_max": float(np.abs(residual[i]))}
     return GateResult("pinn_residual", passed, message, checked, figures)
@@ -155,20 +155,20 @@ def _residual(e: _Evaluation, limits: PinnThresholds) -> GateResult:
 def _price(e: _Evaluation, limits: PinnThresholds) -> GateResult:
     exact = [value_closed_form(quotes)["price"] for quotes, _ in e.both]
     errors = [np.abs(v["price"] - truth) / quotes.K for (quotes, v), truth in zip(e.both, exact, strict=True)]
-    largest = [float(error[_worst(error)]) for error in errors]
-    worst = float(np.max(largest))  # NaN if either is
-    passed = bool(worst <= limits.price)
+    largest = [float(error[worst(error)]) for error in errors]
+    most = float(np.max(largest))  # NaN if either is
+    passed = bool(most <= limits.price)
     checked = sum(error.size for error in errors)
-    message = f"{checked:,} prices against the closed form: largest error {worst:.1e} K"
+    message = f"{checked:,} prices against the closed form: largest error {most:.1e} K"
     if not passed:
-        side = _worst(np.array(largest))
-        (quotes, v), i = e.both[side], _worst(errors[side])
+        side = worst(np.array(largest))
+        (quotes, v), i = e.both[side], worst(errors[side])
         message += (
-            f", limit {limits.price:.0e}, at {_at(quotes, i)}: network {v['price'][i]:.15g}, "
+            f", limit {limits.price:.0e}, at {in_words(quotes, i)}: network {v['price'][i]:.15g}, "
             f"closed form {exact[side][i]:.15g}"
         )
     rms = float(np.sqrt(np.mean(np.concatenate(errors) ** 2)))
-    return GateResult("pinn_price", passed, message, checked, {"price_max": worst, "price_rms": rms})
+    return GateResult("pinn_price", passed, message, checked, {"price_max": most, "price_rms": rms})
 
 
 def _greeks(e: _Evaluation, limits: PinnThresholds) -> GateResult:
@@ -184,12 +184,12 @@ def _greeks(e: _Evaluation, limits: PinnThresholds) -> GateResult:
             relative_l2 = float(np.linalg.norm(found - truth) / np.linalg.norm(truth))
             large = np.abs(truth) > 0.01 * np.abs(truth).max()
             relative = np.where(large, np.abs(found - truth), 0.0) / np.where(large, np.abs(truth), 1.0)
-            i = _worst(relative)
+            i = worst(relative)
             if not (relative_l2 <= limits.greeks and relative[i] <= limits.greeks_pointwise):
                 failures.append(
                     f"{name}: relative L2 {relative_l2:.1e} (limit {limits.greeks:.0e}), "
-                    f"worst {relative[i]:.1e} (limit {limits.greeks_pointwise:.0e}) at {_at(quotes, i)}: "
-                    f"network {found[i]:.15g}, closed form {truth[i]:.15g}"
+                    f"worst {relative[i]:.1e} (limit {limits.greeks_pointwise:.0e}) at "
+                    f"{in_words(quotes, i)}: network {found[i]:.15g}, closed form {truth[i]:.15g}"
                 )
             l2, pointwise = np.maximum(l2, relative_l2), np.maximum(pointwise, float(relative[i]))
         figures |= {f"{name}_l2": float(l2), f"{name}_pointwise": float(pointwise)}
@@ -202,26 +202,16 @@ def _greeks(e: _Evaluation, limits: PinnThresholds) -> GateResult:
 def _no_arbitrage(e: _Evaluation, limits: PinnThresholds) -> GateResult:
     rungs = 401
     m, tau, sigma, r, q = wide_grid(rungs, r=(0.0, 0.1), q=(0.0, 0.08))
-    found: dict[str, int] = {}
-    first, checked = "", 0
+    arbitrage = Arbitrage()
     for kind in ("call", "put"):
         for ladder, quotes in (
             ("S", make_quotes(m, 1.0, tau, r, sigma, q, kind)),
             ("K", make_quotes(1.0, m, tau, r, sigma, q, kind)),
         ):
-            values = e.value(quotes)
-            for name, slack in _slacks(quotes, values, ladder, rungs).items():
-                checked += slack.size
-                broken = ~(slack >= -limits.arbitrage)  # NaN is a violation
-                found[name] = found.get(name, 0) + int(broken.sum())
-                if broken.any() and not first:
-                    i = int(np.argmax(broken))
-                    first = f"first {name} along {ladder} by {slack[i]:.3e} near {_at(quotes, i)}"
-    total = sum(found.values())
-    message = f"bounds, monotone and convex in S and K on {checked:,} comparisons: {total:,} violations"
-    if total:
-        message += f" ({', '.join(f'{name} {count:,}' for name, count in found.items() if count)}); {first}"
-    return GateResult("pinn_no_arbitrage", total == 0, message, checked, {"violations": total, **found})
+            slacks = _slacks(quotes, e.value(quotes), ladder, rungs)
+            arbitrage.look(quotes, ladder, slacks, dict.fromkeys(slacks, limits.arbitrage))
+    passed, message = arbitrage.total == 0, arbitrage.message("S and K")
+    return GateResult("pinn_no_arbitrage", passed, message, arbitrage.checked, arbitrage.figures)
 
 
 def _slacks(quotes: Quotes, v: dict[str, Array], ladder: str, rungs: int) -> dict[str, Array]:
@@ -231,16 +221,14 @@ def _slacks(quotes: Quotes, v: dict[str, Array], ladder: str, rungs: int) -> dic
     sign = np.where(quotes.is_call, 1.0, -1.0)
     most = np.where(quotes.is_call, quotes.S * dividend, quotes.K * discount)
     intrinsic = np.maximum(sign * (quotes.S * dividend - quotes.K * discount), 0.0)
-    axis = (quotes.S if ladder == "S" else quotes.K).reshape(rungs, -1)
-    steps, rises = np.diff(axis, axis=0), np.diff(price.reshape(rungs, -1), axis=0)
+    rises, butterflies = rises_and_butterflies(quotes.S if ladder == "S" else quotes.K, price, rungs)
     # Calls rise in S and fall in K, puts the other way round.
     direction = sign[0] * (1.0 if ladder == "S" else -1.0)
-    above = (steps[:-1] * rises[1:] - steps[1:] * rises[:-1]) / (steps[:-1] + steps[1:])
     return {
         "below intrinsic": price - intrinsic,
         "above the asset": most - price,
-        "not monotone": (direction * rises).ravel(),
-        "not convex": above.ravel(),
+        "not monotone": direction * rises,
+        "not convex": butterflies,
         "gamma below 0": v["gamma"],
         "vega below 0": v["vega"],
         "delta out of range": np.minimum(sign * v["delta"], dividend - sign * v["delta"]),

@@ -2,7 +2,6 @@
 
 import functools
 import time
-from typing import TYPE_CHECKING
 
 import dagster as dg
 
@@ -12,9 +11,8 @@ from ml_assets.pinn.american import AmericanRecipe, AmericanWeights
 from ml_assets.reports.pictures import markdown_picture
 from orchestration.gating import Gate, Staged, gated_asset
 from orchestration.settings import Settings
-
-if TYPE_CHECKING:
-    from ml_assets.pinn.progress import Progress
+from orchestration.version import code_version
+from orchestration.watching import report_progress, report_stage
 
 __all__ = ["LIMITS", "american_weights"]
 
@@ -45,8 +43,14 @@ def american_weights(context: dg.AssetExecutionContext, settings: dg.ResourcePar
         seed=settings.seed,
     )
     start = time.monotonic()
-    weights = train_american(recipe, progress=lambda p: _log_progress(context, p))
+    weights = train_american(
+        recipe,
+        progress=lambda p: report_progress(context, p),
+        # A state that other code has made would give weights that no code gives.
+        checkpoint_dir=settings.home / "checkpoints" / "american_weights" / code_version(),
+    )
     seconds = round(time.monotonic() - start, 1)
+    report_stage(context, "trained; judging it against QuantLib")
     report = american_report(weights, _all_gates(weights.to_bytes()), LIMITS, seconds)
     return Staged(
         weights,
@@ -73,11 +77,3 @@ def _gate(name: str) -> Gate:
 def _all_gates(data: bytes) -> tuple[GateResult, ...]:
     """Judge once for all gates and the report."""
     return american_gates(AmericanWeights.from_bytes(data), LIMITS)
-
-
-def _log_progress(context: dg.AssetExecutionContext, progress: "Progress") -> None:
-    if progress.step % 500 == 0 or progress.step == progress.total:
-        context.log.info(
-            f"{progress.phase} {progress.step}/{progress.total}, loss {progress.loss:.2e}, "
-            f"{progress.seconds:.0f} s"
-        )

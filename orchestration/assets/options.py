@@ -4,7 +4,6 @@ import functools
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import dagster as dg
 
@@ -19,9 +18,7 @@ from ml_assets.storage import ArtifactStore
 from orchestration.gating import Certified, Gate, Staged, gated_asset, verified
 from orchestration.settings import Settings
 from orchestration.version import code_version
-
-if TYPE_CHECKING:
-    from ml_assets.pinn import Progress
+from orchestration.watching import report_progress, report_stage
 
 __all__ = ["latency_benchmark", "pinn_weights"]
 
@@ -51,11 +48,12 @@ def pinn_weights(context: dg.AssetExecutionContext, settings: dg.ResourceParam[S
     start = time.monotonic()
     weights = train_pinn(
         recipe,
-        progress=lambda p: _log_progress(context, p),
+        progress=lambda p: report_progress(context, p),
         # A state that other code has made would give weights that no code gives.
         checkpoint_dir=settings.home / "checkpoints" / "pinn_weights" / code_version(),
     )
     seconds = round(time.monotonic() - start, 1)
+    report_stage(context, "trained; judging it against the closed form")
     results = tuple(_all_gates(weights.to_bytes()).values())
     pages = training_pages(weights, results, compare_soft() if settings.pinn_soft else None)
     return Staged(
@@ -132,11 +130,3 @@ def _all_gates(data: bytes) -> dict[str, GateResult]:
 def _measured_version(report: LatencyReport, read: str) -> GateResult:
     message = f"measured {report.weights_sha256[:12]}, read {read[:12]}"
     return GateResult("measured_version", report.weights_sha256 == read, message, 1)
-
-
-def _log_progress(context: dg.AssetExecutionContext, progress: "Progress") -> None:
-    if progress.step % 500 == 0 or progress.step == progress.total:
-        context.log.info(
-            f"{progress.phase} {progress.step}/{progress.total}, loss {progress.loss:.2e}, "
-            f"{progress.seconds:.0f} s"
-        )

@@ -9,6 +9,7 @@ import pytest
 from ml_assets.pinn import PINNCache
 from ml_assets.pinn.american import AmericanRecipe, AmericanWeights
 from orchestration.assets import american
+from orchestration.version import code_version
 from tests.american_fixtures import LIMITS, american_quick
 from tests.integration.project import Market, open_project
 
@@ -29,9 +30,11 @@ def test_certified_network_leaves_its_report_and_is_served(
     small: AmericanWeights, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[AmericanRecipe] = []
+    kept: list[Path] = []
 
-    def trained(recipe: AmericanRecipe, progress: object) -> AmericanWeights:
+    def trained(recipe: AmericanRecipe, progress: object, checkpoint_dir: Path) -> AmericanWeights:
         seen.append(recipe)
+        kept.append(checkpoint_dir)
         return small
 
     monkeypatch.setattr("ml_assets.pinn.american.training.train_american", trained)
@@ -39,6 +42,7 @@ def test_certified_network_leaves_its_report_and_is_served(
         outcome = project.run("american_pipeline")
         assert outcome.success, outcome.reason
         assert (seen[0].bfgs_iterations, seen[0].seed) == (77, 3)
+        assert kept == [project.settings.home / "checkpoints" / "american_weights" / code_version()]
         certificate = project.current("american_weights")
         assert {verdict.gate for verdict in certificate.gates} == set(american.AMERICAN_GATES)
         metadata = project.materializations("american_weights")[0].metadata
