@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from ml_assets.pinn import PINNCache
 from ml_assets.pinn.american import AmericanRecipe, AmericanWeights
 from orchestration.assets import american
 from orchestration.version import code_version
+from orchestration.watching import watching
 from tests.american_fixtures import LIMITS, american_quick
 from tests.integration.project import Market, open_project
 
@@ -62,9 +65,13 @@ def test_certified_network_leaves_its_report_and_is_served(
 
 
 def test_barely_trained_network_is_refused_and_leaves_no_page(small: AmericanWeights, tmp_path: Path) -> None:
-    settings = {"american_adam_steps": 3, "american_bfgs_iterations": 0}
+    settings, printed = {"american_adam_steps": 3, "american_bfgs_iterations": 0}, io.StringIO()
     with open_project(tmp_path, Market({}), **settings) as project:
-        outcome = project.run("american_pipeline")
+        with watching("american", Console(file=printed, width=200)):
+            outcome = project.run("american_pipeline")
+        progress, stage = printed.getvalue().splitlines()
+        assert progress.startswith("american: adam 3/3, loss ")
+        assert stage == "american: trained; judging it against QuantLib"
         assert not outcome.success
         assert "american_price" in str(outcome.reason)
         assert project.store.current("american_weights") is None

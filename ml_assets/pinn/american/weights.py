@@ -11,7 +11,7 @@ from ml_assets.pinn.weights import NetworkWeights
 __all__ = ["INPUTS", "AmericanWeights"]
 
 INPUTS = 4
-"""Inputs of the boundary network: ln s, ln(r / sigma**2), q / (q + r), tanh(ln(q / r) / 2s)."""
+"""Inputs of the boundary network: ln s, ln(r / sigma**2), q / (q + r), tanh((1 + s) ln(q / r) / 2s)."""
 
 
 @dataclass(frozen=True, eq=False)
