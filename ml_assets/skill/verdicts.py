@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from ml_assets.artifact import JsonArtifact
-from ml_assets.skill.controls import CONTROLS, control_failures
+from ml_assets.skill.controls import CONTROLS, DIRECTION_CONTROLS, control_failures
 from ml_assets.skill.statistics import adjusted_p_values
 from ml_assets.skill.succession import Champion, SuccessionRule, succeed
 from ml_assets.skill.walk_forward import WalkForwardReport
@@ -121,7 +121,7 @@ def decide(
     # one of them is would let Benjamini-Hochberg reject more of the rest.
     controls = [
         _judge(c, reports[c], float(adjusted_p_values([*p_values, _p_value(c, reports[c], rule)])[-1]), rule)
-        for c in CONTROLS
+        for c in DIRECTION_CONTROLS
         if c in reports
     ]
     void = control_failures({v.symbol: v.verdict for v in controls})

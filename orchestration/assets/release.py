@@ -9,6 +9,7 @@ from ml_assets.gates.release import every_version_certified, judged_version, mea
 from ml_assets.pinn import LatencyReport, PinnWeights
 from ml_assets.release import Release, champions_of, compose_release, pin_champions
 from ml_assets.skill import Judged, Promotion, PromotionRule, WalkForwardReport, decide
+from ml_assets.skill.controls import DIRECTION_CONTROLS, asked_for
 from ml_assets.storage import ArtifactStore, Certificate, NotCertified, follow_input, input_key, read_input
 from orchestration.gating import Certified, Refusal, Staged, gated_asset, verified
 from orchestration.settings import Settings
@@ -44,6 +45,7 @@ def promotion(
         raise dg.Failure(
             "no symbol has been attempted yet; materialize walk_forward_report first", allow_retries=False
         )
+    reports = {s: reports[s] for s in asked_for(reports, DIRECTION_CONTROLS)}
     judged = {s: r.reason if isinstance(r, Refusal) else _judged(s, r) for s, r in reports.items()}
     rule = PromotionRule(
         false_discovery_rate=settings.false_discovery_rate, quarantine_accuracy=settings.quarantine_accuracy

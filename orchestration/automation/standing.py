@@ -13,6 +13,7 @@ import dagster as dg
 from ml_assets.prices import PriceHistory
 from ml_assets.prices.watch import fingerprint
 from ml_assets.skill import Promotion
+from ml_assets.skill.controls import DIRECTION_CONTROLS, asked_for
 from ml_assets.storage import ArtifactStore, Certificate, FileLock, LockTimeout, NotCertified, input_key
 from orchestration.instance import close_dead_runs
 from orchestration.partitions import SYMBOLS
@@ -43,9 +44,9 @@ PARTITION = "dagster/partition"
 
 
 def known_symbols(instance: dg.DagsterInstance) -> list[str]:
-    """Symbols that have a partition, sorted."""
+    """Symbols that have a partition, sorted; without the control that only variance asks for."""
     assert SYMBOLS.name is not None
-    return sorted(instance.get_dynamic_partitions(SYMBOLS.name))
+    return sorted(asked_for(instance.get_dynamic_partitions(SYMBOLS.name), DIRECTION_CONTROLS))
 
 
 def fleet_lock(settings: Settings) -> FileLock:
