@@ -136,7 +136,7 @@ def _earlier(
     return Release.from_bytes(data), verdicts, latency, inputs
 
 
-def _judged(symbol: str, report: Certified[WalkForwardReport]) -> Judged:
+def _judged(symbol: str, report: Certified[WalkForwardReport]) -> Judged[WalkForwardReport]:
     weights = report.certificate.inputs[input_key("mamba_weights", symbol)]
     return Judged(report.value, report.certificate.sha256, weights)
 
