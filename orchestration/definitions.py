@@ -22,7 +22,8 @@ from orchestration.assets.training import (
     mamba_weights,
     split_sequences,
 )
-from orchestration.assets.volatility import volatility_promotion, volatility_report, volatility_weights
+from orchestration.assets.volatility import volatility_report, volatility_weights
+from orchestration.assets.volatility_verdict import volatility_promotion
 from orchestration.assets.walk_forward import walk_forward_report
 from orchestration.automation import Graph, build_schedules, build_sensors, fleet_update, with_freshness
 from orchestration.gating import collect_gates
@@ -39,6 +40,7 @@ __all__ = [
     "OPTION_ASSETS",
     "QUOTE_ASSETS",
     "SYMBOL_ASSETS",
+    "VARIANCE_PIPELINE",
     "VOLATILITY_ASSETS",
     "WATCH_ASSETS",
     "build_defs",
@@ -58,6 +60,10 @@ WATCH_ASSETS = [drift_report]
 # The two halves of a symbol's way, between which the base model is trained.
 DATA_ASSETS = [asset.key.to_user_string() for asset in _DATA]
 MODEL_ASSETS = [asset.key.to_user_string() for asset in _MODEL]
+# All that a symbol's variance needs, which is not all of its data.
+VARIANCE_PIPELINE = [
+    asset.key.to_user_string() for asset in (raw_prices, split_sequences, *VOLATILITY_ASSETS)
+]
 
 
 def build_defs(
@@ -109,10 +115,7 @@ def build_defs(
             dg.define_asset_job("option_pipeline", dg.AssetSelection.assets(*OPTION_ASSETS)),
             dg.define_asset_job("quotes_pipeline", dg.AssetSelection.assets(*QUOTE_ASSETS)),
             dg.define_asset_job("american_pipeline", dg.AssetSelection.assets(*AMERICAN_ASSETS)),
-            dg.define_asset_job(
-                "volatility_pipeline",
-                dg.AssetSelection.assets(raw_prices, split_sequences, *VOLATILITY_ASSETS),
-            ),
+            dg.define_asset_job("volatility_pipeline", dg.AssetSelection.assets(*VARIANCE_PIPELINE)),
             dg.define_asset_job("volatility_verdict", dg.AssetSelection.assets(volatility_promotion)),
             dg.define_asset_job("fleet_verdict", dg.AssetSelection.assets(*FLEET_ASSETS)),
             dg.define_asset_job("drift_check", dg.AssetSelection.assets(raw_prices, *WATCH_ASSETS)),

@@ -59,6 +59,9 @@ class Settings(BaseSettings):
     volatility_horizons: tuple[int, ...] = Field(
         (1, 5), min_length=1, description="Days ahead for which variance is forecast, increasing."
     )
+    volatility: bool = Field(
+        False, description="Automatic runs also forecast variance; by hand: gated-mamba volatility."
+    )
     split: float = Field(0.8, gt=0, lt=1, description="Share of the development rows used for training.")
     test_days: int | None = Field(
         None, ge=1, description="Length of the sealed span; unset: 1000, at most a quarter of the rows."

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from rich.console import Console
 
 from ml_assets.skill.controls import CONTROLS, VARIANCE_CONTROLS
 from ml_assets.storage import ArtifactStore
 from orchestration.automation.standing import current, nobody_else_at_work
+from orchestration.definitions import VARIANCE_PIPELINE
 from orchestration.fleet import RunOutcome, register_symbols, run_job
 from orchestration.instance import open_instance
 from orchestration.opening import open_fleet, progress_bar
 from orchestration.resources import open_store
 from orchestration.settings import Settings
 from orchestration.summary import print_volatility
+from orchestration.workers import Workers
 
 __all__ = ["forecast_fleet", "run_volatility", "variance_symbols"]
 
 Run = Callable[[str, str | None, Sequence[str] | None], RunOutcome]
-"""``(job, partition, assets) -> outcome``; all assets of the job if None."""
+"""``(job, partition, assets) -> outcome`` in this process; all assets of the job if None."""
 
 
 def run_volatility(settings: Settings, *, every_symbol: bool) -> int:
@@ -32,23 +34,25 @@ def run_volatility(settings: Settings, *, every_symbol: bool) -> int:
     if opened is None:
         return 2
     defs, source, chosen = opened
-    symbols, store, outcomes, others = variance_symbols(chosen), open_store(settings), {}, []
+    symbols, store = variance_symbols(chosen), open_store(settings)
+    outcomes: dict[str, RunOutcome] = {}
+    others = []
     with nobody_else_at_work(settings, console.print), open_instance(settings) as instance:
         register_symbols(instance, symbols)
 
         def run(job: str, partition: str | None, assets: Sequence[str] | None) -> RunOutcome:
-            progress.update(task, description=f"variance: {partition or 'verdict'}")
             return run_job(defs, instance, job, partition=partition, assets=assets)
 
         with progress_bar(console) as progress:
-            task = progress.add_task("", total=len(symbols) + 1)
-            for outcome in forecast_fleet(run, symbols, store):
+            task = progress.add_task("variance", total=len(symbols) + 1)
+            for outcome in forecast_fleet(settings, store, symbols, run, len(symbols)):
+                progress.advance(task)
                 if outcome.partition is None:
                     others.append(outcome)
                 else:
                     outcomes[outcome.partition] = outcome
-                    progress.advance(task)
-    print_volatility(console, store, outcomes, others, source.problems())
+                    progress.update(task, description=f"variance: {outcome.partition}")
+    print_volatility(console, store, {s: outcomes[s] for s in symbols}, others, source.problems())
     return 0 if all(o.success for o in others) and any(o.success for o in outcomes.values()) else 1
 
 
@@ -57,14 +61,39 @@ def variance_symbols(chosen: Sequence[str]) -> list[str]:
     return [*(s for s in chosen if s not in CONTROLS), *VARIANCE_CONTROLS]
 
 
-def forecast_fleet(run: Run, symbols: Sequence[str], store: ArtifactStore) -> Iterator[RunOutcome]:
-    """Work through the symbols, then judge them; yield each outcome.
+def forecast_fleet(
+    settings: Settings,
+    store: ArtifactStore,
+    symbols: Sequence[str],
+    run: Run,
+    together: int,
+    tags: Mapping[str, str] | None = None,
+) -> Iterator[RunOutcome]:
+    """Work through the symbols, then judge them; yield each outcome as soon as it is seen.
 
-    The release is renewed where there was one already, or could be: it needs the verdicts on direction and a
-    measured option network beside.
+    The release is renewed where it can be: it also needs the verdicts on direction and a measured option
+    network.
+
+    Parameters
+    ----------
+    settings, store
+        Of the fleet.
+    symbols
+        They have partitions.
+    run
+        Runs a job in this process.
+    together
+        How many symbols may be worked on at once; 1 where other processes could not build the definitions.
+    tags
+        Of the runs in other processes.
     """
-    for symbol in symbols:
-        yield run("volatility_pipeline", symbol, None)
+    with Workers(settings, together, tags=tags, job="volatility_pipeline") as workers:
+        done = workers.each(
+            symbols,
+            VARIANCE_PIPELINE,
+            lambda symbol: run("volatility_pipeline", symbol, VARIANCE_PIPELINE),
+        )
+        yield from (outcome for _, outcome in done)
     verdict = run("volatility_verdict", None, None)
     yield verdict
     if verdict.success and all(current(store, asset) for asset in ("promotion", "latency_benchmark")):

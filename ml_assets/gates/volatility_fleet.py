@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
+import numpy as np
+
+from ml_assets.gates._succession import Contest, sound_succession
 from ml_assets.gates._verdict import Tally, require, verdict
 from ml_assets.gates.result import GateResult
+from ml_assets.skill import Champion, Judged, Served
 from ml_assets.skill.controls import CONTROLS, VARIANCE, WALK
 from ml_assets.volatility.report import VolatilityReport
 from ml_assets.volatility.verdicts import VolatilityPromotion, VolatilityRule
 
-__all__ = ["every_horizon_judged", "variance_controls_decide", "variance_rule_applied"]
+__all__ = [
+    "every_horizon_judged",
+    "variance_controls_decide",
+    "variance_rule_applied",
+    "variance_succession_sound",
+]
 
-Reports = Mapping[str, VolatilityReport | str]
+Reports = Mapping[str, Judged[VolatilityReport] | str]
 
 
 def every_horizon_judged(
@@ -78,7 +87,7 @@ def variance_rule_applied(
                 f"{expected}",
             )
             tally.checked += 1
-        passed = [f"{symbol} ({h})" for symbol, h in promotion.promoted()]
+        passed = _passed(promotion)
         tally.figures["passed"] = len(passed)
         return f"{tally.checked} verdicts derived anew and equal; passed: {', '.join(passed) or 'none'}"
 
@@ -88,7 +97,7 @@ def variance_rule_applied(
 def variance_controls_decide(promotion: VolatilityPromotion) -> GateResult:
     """Constant variance failed and the planted change of it passed, or else the run is void.
 
-    Nothing passes then. A void run is a result, not a failure of this gate: the reason is shown.
+    Nothing new passes then. A void run is a result, not a failure of this gate: the reason is shown.
     """
 
     def inspect(tally: Tally) -> str:
@@ -98,25 +107,71 @@ def variance_controls_decide(promotion: VolatilityPromotion) -> GateResult:
         tally.checked = len(promotion.verdicts) + 1
         tally.figures["void"] = int(promotion.void is not None)
         require(
-            as_they_must == (promotion.void is None) and (as_they_must or not promotion.promoted()),
-            f"controls came out as {found}, yet void is {promotion.void!r} and {promotion.promoted()} pass",
+            as_they_must == (promotion.void is None) and (as_they_must or not _passed(promotion)),
+            f"controls came out as {found}, yet void is {promotion.void!r} and {_passed(promotion)} pass",
         )
         return f"controls: {found}; {promotion.void or 'promotions count'}"
 
     return verdict("controls_decide", inspect)
 
 
+def variance_succession_sound(
+    reports: Reports, promotion: VolatilityPromotion, before: Iterable[Served]
+) -> GateResult:
+    """Whoever serves either served before, or passed now; who replaced a champion had the lower QLIKE.
+
+    Parameters
+    ----------
+    reports
+        What was judged.
+    promotion
+        The candidate.
+    before
+        Who served by the last certified promotion.
+    """
+    contests = {}
+    for v in promotion.verdicts:
+        judged, place = reports.get(v.symbol), f"{v.symbol} ({v.horizon} d)"
+        contests[place] = Contest(v.verdict, None)
+        if isinstance(judged, Judged):
+            mine, old = _mean_losses(judged.report, v.horizon)
+            versions = (judged.weights_sha256, judged.report_sha256)
+            told = f"QLIKE {mine:.4f} where that had {old:.4f}"
+            contests[place] = Contest(v.verdict, versions, old - mine, told)
+    return sound_succession(contests, _by_place(promotion.served()), _by_place(before))
+
+
+def _by_place(served: Iterable[Served]) -> dict[str, Champion]:
+    return {f"{one.symbol} ({one.horizon} d)": one.champion for one in served}
+
+
+def _mean_losses(report: VolatilityReport, horizon: int) -> tuple[float, float]:
+    """QLIKE of the new and of the old model on the days of both, from the stored variances."""
+    score = next((s for s in report.scores if s.horizon == horizon), None)
+    if score is None or score.champion is None or not score.champion.dates:
+        return 0.0, 0.0
+    stored = zip(score.dates, score.forecast, score.realized, strict=True)
+    known = {day: (f, x) for day, f, x in stored}
+    pairs = [(*known[day], f) for day, f in zip(score.champion.dates, score.champion.forecast, strict=True)]
+    mine, x, old = np.array(pairs).T
+    return float(np.mean(np.log(mine) + x / mine)), float(np.mean(np.log(old) + x / old))
+
+
+def _passed(promotion: VolatilityPromotion) -> list[str]:
+    return [f"{v.symbol} ({v.horizon} d)" for v in promotion.verdicts if v.verdict == "PROMOTE"]
+
+
 Figures = tuple[int, float | None, str | None, float]
 
 
-def _figures(report: VolatilityReport | str, horizon: int) -> Figures:
-    scores = [] if isinstance(report, str) else [s for s in report.scores if s.horizon == horizon]
-    if isinstance(report, str) or not scores:
+def _figures(judged: Judged[VolatilityReport] | str, horizon: int) -> Figures:
+    scores = [] if isinstance(judged, str) else [s for s in judged.report.scores if s.horizon == horizon]
+    if isinstance(judged, str) or not scores:
         return 0, None, None, 1.0
     score = scores[0]
     rivals = {name: loss for name, loss in score.qlike.items() if name != "model"}
     best = min(rivals, key=rivals.__getitem__)
-    p = min(1.0, score.p_values[best] * report.attempt)
+    p = min(1.0, score.p_values[best] * judged.report.attempt)
     return len(score.dates), rivals[best] - score.qlike["model"], best, p
 
 

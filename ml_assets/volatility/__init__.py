@@ -7,7 +7,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from ml_assets.volatility.losses import diebold_mariano, qlike, squared_error
-from ml_assets.volatility.report import HorizonScore, VarianceFold, VolatilityReport, score_variance
+from ml_assets.volatility.report import (
+    HorizonScore,
+    VarianceFold,
+    VarianceRecord,
+    VolatilityReport,
+    score_variance,
+)
 from ml_assets.volatility.rows import VarianceSet, variance_rows
 from ml_assets.volatility.verdicts import (
     HorizonVerdict,
@@ -25,6 +31,7 @@ __all__ = [
     "HorizonScore",
     "HorizonVerdict",
     "VarianceFold",
+    "VarianceRecord",
     "VarianceSet",
     "VolatilityPromotion",
     "VolatilityReport",

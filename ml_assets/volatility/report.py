@@ -17,7 +17,7 @@ from ml_assets.volatility.losses import diebold_mariano, qlike, squared_error
 from ml_assets.volatility.rivals import rival_forecasts
 from ml_assets.volatility.rows import VarianceSet
 
-__all__ = ["HorizonScore", "VarianceFold", "VolatilityReport", "score_variance"]
+__all__ = ["HorizonScore", "VarianceFold", "VarianceRecord", "VolatilityReport", "score_variance"]
 
 _PERCENT2 = 1e4  # squared log returns to squared percent
 
@@ -42,6 +42,15 @@ class VarianceFold:
 
 
 @dataclass(frozen=True)
+class VarianceRecord:
+    """What the model in service said at one horizon about days that it has not been trained on either."""
+
+    weights_sha256: str
+    dates: list[str]
+    forecast: list[float]
+
+
+@dataclass(frozen=True)
 class HorizonScore:
     """Sealed forecasts over one horizon and what they are worth.
 
@@ -49,7 +58,7 @@ class HorizonScore:
     horizon, in squared log returns, per day of ``dates``. ``qlike`` [nats] and ``mse`` [squared percent per
     day, squared] are means over these days of the ``model`` and of each baseline. ``p_values`` are those of
     Diebold and Mariano, one-sided, against each baseline by QLIKE. ``calibration`` is the mean of realized
-    over forecast variance.
+    over forecast variance. ``champion`` is what the released model said, where there is another one.
     """
 
     horizon: int
@@ -62,6 +71,7 @@ class HorizonScore:
     mse: dict[str, float]
     p_values: dict[str, float]
     calibration: float
+    champion: VarianceRecord | None = None
 
     @property
     def days(self) -> int:

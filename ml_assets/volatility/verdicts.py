@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 from ml_assets.artifact import JsonArtifact
 from ml_assets.skill.controls import CONTROLS, VARIANCE, VARIANCE_CONTROLS, WALK, control_failures
 from ml_assets.skill.statistics import adjusted_p_values
+from ml_assets.skill.succession import Champion, Served, SuccessionRule, succeed
+from ml_assets.skill.verdicts import Judged
 from ml_assets.volatility.report import HorizonScore, VolatilityReport
+from ml_assets.volatility.succession import compare_variances
 
 __all__ = ["HorizonVerdict", "VolatilityPromotion", "VolatilityRule", "decide_volatility"]
 
@@ -31,12 +34,15 @@ class VolatilityRule:
     quarantine_gain
         QLIKE below the best baseline's [nats], above which a leak is likelier than skill on real daily
         prices: all that separates a constant from GARCH is 0.3 to 0.4 there.
+    succession
+        When a champion gives way.
     """
 
     false_discovery_rate: float = 0.05
     minimum_days: int = 500
     retrain_p: float = 0.20
     quarantine_gain: float = 0.20
+    succession: SuccessionRule = field(default_factory=SuccessionRule)
 
 
 @dataclass(frozen=True)
@@ -44,7 +50,8 @@ class HorizonVerdict:
     """The verdict on one symbol at one horizon; figures are None where no report exists.
 
     ``gain`` is the best baseline's QLIKE minus the model's; ``p_value`` that of the report times its
-    attempts; ``adjusted_p`` is 1 for what could not be promoted whatever its p-value.
+    attempts; ``adjusted_p`` is 1 for what could not be promoted whatever its p-value;
+    ``service`` says what that means for the model in service.
     """
 
     symbol: str
@@ -57,6 +64,7 @@ class HorizonVerdict:
     p_value: float
     adjusted_p: float
     attempt: int
+    service: str = "none"
 
 
 @dataclass(frozen=True)
@@ -64,6 +72,7 @@ class VolatilityPromotion(JsonArtifact):
     """Verdicts of one fleet, sorted by symbol and horizon, and the rule that gave them.
 
     ``void`` says why the controls invalidate this run's promotions; None if they came out as they must.
+    ``champions`` are the models that may be served, by symbol and horizon.
     """
 
     kind: ClassVar[str] = "volatility_promotion"
@@ -73,14 +82,29 @@ class VolatilityPromotion(JsonArtifact):
     verdicts: list[HorizonVerdict]
     controls: list[HorizonVerdict]
     void: str | None
+    champions: dict[str, dict[int, Champion]]
+
+    def served(self) -> list[Served]:
+        """The models in service, sorted by symbol and horizon."""
+        return [
+            Served(symbol, h, champion)
+            for symbol, by_horizon in sorted(self.champions.items())
+            for h, champion in sorted(by_horizon.items())
+        ]
 
     def promoted(self) -> list[tuple[str, int]]:
-        """Symbol and horizon of each model that has passed."""
-        return [(v.symbol, v.horizon) for v in self.verdicts if v.verdict == PROMOTE]
+        """Symbol and horizon that have a model in service."""
+        return [(served.symbol, served.horizon or 0) for served in self.served()]
+
+
+Reports = Mapping[str, Judged[VolatilityReport] | str]
 
 
 def decide_volatility(
-    reports: Mapping[str, VolatilityReport | str], horizons: Sequence[int], rule: VolatilityRule | None = None
+    reports: Reports,
+    horizons: Sequence[int],
+    rule: VolatilityRule | None = None,
+    champions: Iterable[Served] = (),
 ) -> VolatilityPromotion:
     """Judge every attempted symbol at every horizon.
 
@@ -93,6 +117,8 @@ def decide_volatility(
         Days ahead that are forecast.
     rule
         Thresholds.
+    champions
+        The models in service until now.
     """
     rule = rule or VolatilityRule()
     symbols = sorted(set(reports) - set(CONTROLS))
@@ -115,7 +141,32 @@ def decide_volatility(
             replace(v, verdict=REJECT, reason=f"void: {void}") if v.verdict == PROMOTE else v
             for v in verdicts
         ]
-    return VolatilityPromotion(rule, list(horizons), verdicts, controls, void)
+    serving = {(served.symbol, served.horizon or 0): served.champion for served in champions}
+    for i, v in enumerate(verdicts):
+        place = (v.symbol, v.horizon)
+        champion, service = _succeed(serving.pop(place, None), reports[v.symbol], v, rule, void=void)
+        if champion is not None:
+            serving[place] = champion
+        verdicts[i] = replace(v, service=service)
+    in_service: dict[str, dict[int, Champion]] = {}
+    for (symbol, h), champion in sorted(serving.items()):
+        in_service.setdefault(symbol, {})[h] = champion
+    return VolatilityPromotion(rule, list(horizons), verdicts, controls, void, in_service)
+
+
+def _succeed(
+    served: Champion | None,
+    judged: Judged[VolatilityReport] | str,
+    v: HorizonVerdict,
+    rule: VolatilityRule,
+    *,
+    void: str | None,
+) -> tuple[Champion | None, str]:
+    score, candidate, comparison = _score_of(judged, v.horizon), None, None
+    if isinstance(judged, Judged) and score is not None:
+        candidate = Champion(judged.weights_sha256, judged.report_sha256, score.dates[-1])
+        comparison = compare_variances(score)
+    return succeed(served, candidate, comparison, v.verdict, rule.succession, void=void is not None)
 
 
 def _control_failures(controls: Sequence[HorizonVerdict], shortest: int) -> str | None:
@@ -127,37 +178,40 @@ def _control_failures(controls: Sequence[HorizonVerdict], shortest: int) -> str 
     return control_failures(found, VARIANCE)
 
 
-def _score_of(report: VolatilityReport | str, horizon: int) -> HorizonScore | None:
-    if isinstance(report, str):
+def _score_of(judged: Judged[VolatilityReport] | str, horizon: int) -> HorizonScore | None:
+    if isinstance(judged, str):
         return None
-    return next((score for score in report.scores if score.horizon == horizon), None)
+    return next((score for score in judged.report.scores if score.horizon == horizon), None)
 
 
 def _adjusted_beside(p_values: Sequence[float], p: float) -> float:
     return float(adjusted_p_values([*p_values, p])[-1])
 
 
-def _p_value(symbol: str, report: VolatilityReport | str, horizon: int, rule: VolatilityRule) -> float:
+def _p_value(
+    symbol: str, judged: Judged[VolatilityReport] | str, horizon: int, rule: VolatilityRule
+) -> float:
     """What enters Benjamini-Hochberg: 1 for whatever cannot be promoted in any case, as for direction."""
-    score = _score_of(report, horizon)
-    if score is None or isinstance(report, str):
+    score = _score_of(judged, horizon)
+    if score is None or isinstance(judged, str):
         return 1.0
     promotable = (
         score.days >= rule.minimum_days
         and score.gain > 0
         and (score.gain <= rule.quarantine_gain or symbol in CONTROLS)
     )
-    return report.corrected_p(score) if promotable else 1.0
+    return judged.report.corrected_p(score) if promotable else 1.0
 
 
 def _judge(
-    symbol: str, report: VolatilityReport | str, horizon: int, adjusted: float, rule: VolatilityRule
+    symbol: str, judged: Judged[VolatilityReport] | str, horizon: int, adjusted: float, rule: VolatilityRule
 ) -> HorizonVerdict:
-    score = _score_of(report, horizon)
-    if score is None or isinstance(report, str):
-        why = report if isinstance(report, str) else f"it has no score at {horizon} day(s)"
+    score = _score_of(judged, horizon)
+    if score is None or isinstance(judged, str):
+        why = judged if isinstance(judged, str) else f"it has no score at {horizon} day(s)"
         reason = f"no certified report: {why}"
         return HorizonVerdict(symbol, horizon, REJECT, reason, 0, None, None, 1.0, adjusted, 0)
+    report = judged.report
     p = report.corrected_p(score)
     verdict, reason = _reason(score, p, adjusted, report.attempt, rule, simulated=symbol in CONTROLS)
     return HorizonVerdict(

@@ -1,4 +1,4 @@
-"""Variance over the next day and week: a model per symbol, its sealed score, verdicts over the fleet."""
+"""Variance over the next day and week: a model per symbol, and its sealed score."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -19,11 +19,6 @@ from ml_assets.gates.volatility import (
     variance_figures,
     variance_folds,
 )
-from ml_assets.gates.volatility_fleet import (
-    every_horizon_judged,
-    variance_controls_decide,
-    variance_rule_applied,
-)
 from ml_assets.gates.volatility_rows import (
     horizons_purged,
     start_causal,
@@ -36,23 +31,23 @@ from ml_assets.reports.pictures import markdown_picture
 from ml_assets.reports.volatility import volatility_pages, volatility_picture
 from ml_assets.sequences import SequenceSet
 from ml_assets.skill.attempts import attempt_number, earlier_versions
-from ml_assets.skill.controls import VARIANCE_CONTROLS, asked_for
 from ml_assets.storage import ArtifactStore
 from ml_assets.volatility import (
+    HorizonScore,
+    VarianceRecord,
     VarianceSet,
-    VolatilityPromotion,
     VolatilityReport,
-    VolatilityRule,
     VolatilityWeights,
-    decide_volatility,
     score_variance,
     variance_rows,
 )
-from orchestration.gating import Certified, Refusal, Staged, gated_asset, verified
+from ml_assets.volatility.succession import variance_record
+from orchestration.assets._champions import released_model
+from orchestration.gating import Certified, Staged, gated_asset, verified
 from orchestration.partitions import SYMBOLS
 from orchestration.settings import Settings
 
-__all__ = ["volatility_promotion", "volatility_report", "volatility_weights"]
+__all__ = ["volatility_report", "volatility_weights"]
 
 Floats = NDArray[np.float64]
 
@@ -152,7 +147,10 @@ def volatility_report(
         prices.value.frame, folds, rows, [forecast(number) for number in range(1, len(folds) + 1)]
     )
     earlier = earlier_versions(store, "volatility_report", symbol, VolatilityReport)
-    report = replace(scored, attempt=attempt_number(scored, earlier))
+    scores = [
+        replace(score, champion=_champion(store, source, score, weights, closes)) for score in scored.scores
+    ]
+    report = replace(scored, scores=scores, attempt=attempt_number(scored, earlier))
     again = retrained_fold(weights.certificate.sha256, folds)
     # A second one: what it has trained is not what the first one has kept.
     forecast_again = _forecaster(folds, rows, weights.value, closes)
@@ -178,46 +176,6 @@ def volatility_report(
     )
 
 
-@gated_asset(
-    group_name="volatility",
-    description="One verdict per symbol and horizon, against the best baseline, over the whole fleet.",
-    ins={"reports": verified("volatility_report", keep_refusals=True)},
-    gates={
-        "every_symbol_judged": "One verdict for every symbol and horizon attempted, the failed ones "
-        "included.",
-        "rule_applied": "Every verdict derived anew from its report by the rule in force.",
-        "controls_decide": "Constant variance fails and a planted change of it passes, or nothing does.",
-    },
-)
-def volatility_promotion(
-    reports: dict[str, Certified[VolatilityReport] | Refusal], settings: dg.ResourceParam[Settings]
-) -> Staged:
-    """Judge the fleet."""
-    if not reports:
-        raise dg.Failure(
-            "no symbol has been attempted yet; materialize volatility_report first", allow_retries=False
-        )
-    reports = {s: reports[s] for s in asked_for(reports, VARIANCE_CONTROLS)}
-    judged = {s: r.reason if isinstance(r, Refusal) else r.value for s, r in reports.items()}
-    rule = VolatilityRule(false_discovery_rate=settings.false_discovery_rate)
-    horizons = settings.volatility_horizons
-    verdicts = decide_volatility(judged, horizons, rule)
-    return Staged(
-        verdicts,
-        gates={
-            "every_symbol_judged": lambda p: every_horizon_judged(list(reports), horizons, p),
-            "rule_applied": lambda p: variance_rule_applied(judged, p, rule),
-            "controls_decide": variance_controls_decide,
-        },
-        inputs=[r for r in reports.values() if isinstance(r, Certified)],
-        metadata={
-            "verdicts": dg.MetadataValue.md(_table(verdicts)),
-            "void": verdicts.void or "no: the controls came out as they must",
-            "passed": [f"{symbol} ({h} d)" for symbol, h in verdicts.promoted()],
-        },
-    )
-
-
 def _closes(prices: Certified[PriceHistory]) -> Floats:
     return prices.value.frame["close"].to_numpy(dtype=np.float64)
 
@@ -239,6 +197,26 @@ def _forecaster(
     return forecast
 
 
+def _champion(
+    store: ArtifactStore,
+    sequences: SequenceSet,
+    score: HorizonScore,
+    weights: Certified[VolatilityWeights],
+    closes: Floats,
+) -> VarianceRecord | None:
+    """What the released model says about the last fold, if there is one and it is not this very version."""
+    from ml_assets.volatility import predict_variance
+
+    symbol, newest = sequences.symbol, weights.certificate.sha256
+    found = released_model(store, "volatility_weights", symbol, newest, score.horizon)
+    if found is None:
+        return None
+    champion = VolatilityWeights.from_bytes(found[1])
+    return variance_record(
+        sequences, score, champion, found[0], lambda w, at: predict_variance(w, sequences, closes, at)
+    )
+
+
 def _metadata(report: VolatilityReport) -> dict[str, Any]:
     shown: dict[str, Any] = {"attempt": report.attempt}
     for score in report.scores:
@@ -251,16 +229,3 @@ def _metadata(report: VolatilityReport) -> dict[str, Any]:
         }
     shown["picture"] = dg.MetadataValue.md(markdown_picture(volatility_picture(report), report.symbol))
     return shown
-
-
-def _table(promotion: VolatilityPromotion) -> str:
-    rows = [
-        "| symbol | days ahead | verdict | QLIKE gain | best baseline | p | adjusted p | reason |",
-        "|---|---|---|---|---|---|---|---|",
-    ]
-    for v in (*promotion.verdicts, *promotion.controls):
-        gain = "-" if v.gain is None else f"{v.gain:+.4f}"
-        cells = (v.symbol, str(v.horizon), v.verdict, gain, v.best_baseline or "-", f"{v.p_value:.4f}",
-                 f"{v.adjusted_p:.4f}", v.reason)  # fmt: skip
-        rows.append(f"| {' | '.join(cells)} |")
-    return "\n".join(rows)

@@ -152,8 +152,9 @@ def stale_verdict(instance: dg.DagsterInstance, store: ArtifactStore) -> tuple[s
     options = [current(store, asset) for asset in ("pinn_weights", "latency_benchmark")]
     if not reports or None in options:
         return None
+    others = [*options, current(store, "volatility_promotion")]
     wanted = {*reports, *attempted(instance, symbols)}
-    versions = [*(f"{s} {reports.get(s)}" for s in sorted(wanted)), *(c.sha256 for c in options if c)]
+    versions = [*(f"{s} {reports.get(s)}" for s in sorted(wanted)), *(c.sha256 for c in others if c)]
     key = hashlib.sha256("|".join(versions).encode()).hexdigest()[:16]
     reason = _stale_promotion(store, reports, wanted) or _stale_release(store)
     return None if reason is None else (reason, key)
@@ -180,7 +181,7 @@ def _stale_release(store: ArtifactStore) -> str | None:
     release = current(store, "release")
     if release is None:
         return "nothing was ever released"
-    for asset in ("promotion", "latency_benchmark", "pinn_weights"):
+    for asset in ("promotion", "latency_benchmark", "pinn_weights", "volatility_promotion"):
         newest = current(store, asset)
         if newest is not None and release.inputs.get(input_key(asset, None)) != newest.sha256:
             return f"a newer {asset} than the released one"

@@ -124,8 +124,11 @@ def test_release_holds_promoted_symbols_and_nothing_else(project: Project) -> No
         assert certificate.passed
     by_people = json.loads((Path(project.settings.store_url) / "manifest" / "release.json").read_text())
     assert by_people["versions"] == [
-        {"asset": v.asset, "partition": v.partition, "sha256": v.sha256} for v in manifest.versions
+        {"asset": v.asset, "partition": v.partition, "sha256": v.sha256, "horizon": None}
+        for v in manifest.versions
     ]
+    (why,) = manifest.withheld_variance.values()  # nobody has asked for it
+    assert why.startswith("no model with skill: variance is not judged")
 
 
 @pytest.mark.parametrize(("asset", "partition"), places())

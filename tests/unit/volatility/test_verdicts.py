@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Iterable
 from dataclasses import replace
 
 import numpy as np
@@ -14,6 +16,7 @@ from ml_assets.gates.volatility_fleet import (
     variance_controls_decide,
     variance_rule_applied,
 )
+from ml_assets.skill import Judged, Served
 from ml_assets.skill.controls import VARIANCE, WALK
 from ml_assets.volatility import (
     HorizonScore,
@@ -24,6 +27,7 @@ from ml_assets.volatility import (
 )
 
 RULE = VolatilityRule()
+Reports = dict[str, VolatilityReport | str]
 
 
 def report(
@@ -45,11 +49,23 @@ def report(
     return VolatilityReport(symbol, scores, [], attempt)
 
 
-CONTROLS = {VARIANCE: report(VARIANCE, (1e-6, 0.3), 0.3), WALK: report(WALK, 0.6, -0.001)}
+def judged(found: Reports) -> dict[str, Judged[VolatilityReport] | str]:
+    """Give each report the versions that its bytes have."""
+    return {
+        s: r if isinstance(r, str) else Judged(r, sha256_of(r.to_bytes()), sha256_of(s.encode()))
+        for s, r in found.items()
+    }
 
 
-def decide(reports: dict[str, VolatilityReport | str]) -> VolatilityPromotion:
-    promotion = decide_volatility(reports, (1, 5), RULE)
+def sha256_of(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+CONTROLS: Reports = {VARIANCE: report(VARIANCE, (1e-6, 0.3), 0.3), WALK: report(WALK, 0.6, -0.001)}
+
+
+def decide(reports: Reports, champions: Iterable[Served] = ()) -> VolatilityPromotion:
+    promotion = decide_volatility(judged(reports), (1, 5), RULE, champions)
     back = VolatilityPromotion.from_bytes(promotion.to_bytes())
     assert back == promotion
     return back
@@ -93,6 +109,19 @@ def test_what_stands_against_a_promotion(tried: VolatilityReport, due: str, reas
 
 
 @pytest.mark.parametrize(
+    "blocked",
+    [report("A", 1e-9, gain=0.25), report("A", 1e-9, gain=-0.01), report("A", 1e-9, days=499)],
+    ids=["quarantine", "no gain", "short"],
+)
+def test_what_cannot_pass_does_not_move_the_bar_for_the_rest(blocked: VolatilityReport) -> None:
+    """p = 0.03 of four passes Benjamini-Hochberg only beside two finds; these are none that may count."""
+    others = {"B": report("B", 0.03), **CONTROLS}
+    assert verdicts(decide({"A": report("A", 1e-9), **others}), "B") == ["PROMOTE", "PROMOTE"]
+    assert verdicts(decide({"A": blocked, **others}), "B") == ["RETRAIN", "RETRAIN"]
+    assert {v.adjusted_p for v in decide({"A": blocked, **others}).verdicts if v.symbol == "A"} == {1.0}
+
+
+@pytest.mark.parametrize(
     "controls",
     [
         {},
@@ -103,7 +132,7 @@ def test_what_stands_against_a_promotion(tried: VolatilityReport, due: str, reas
     ],
     ids=["none", "no walk", "walk promoted", "edge missed", "edge failed"],
 )
-def test_controls_that_come_out_wrong_void_the_run(controls: dict[str, VolatilityReport | str]) -> None:
+def test_controls_that_come_out_wrong_void_the_run(controls: Reports) -> None:
     found = decide({"A": report("A", 1e-6), **controls})
     assert found.void is not None
     assert found.promoted() == []
@@ -125,10 +154,8 @@ def test_controls_that_come_out_wrong_void_the_run(controls: dict[str, Volatilit
     )
 )
 def test_the_gate_derives_the_very_verdicts(fleet: dict[str, tuple[float, float, float, int, int]]) -> None:
-    reports: dict[str, VolatilityReport | str] = {
-        s: report(s, (a, b), gain, days, attempt) for s, (a, b, gain, days, attempt) in fleet.items()
-    }
-    reports |= CONTROLS
+    tried = {s: report(s, (a, b), gain, days, attempt) for s, (a, b, gain, days, attempt) in fleet.items()}
+    reports = judged({**tried, **CONTROLS})
     found = decide_volatility(reports, (1, 5), RULE)
     result = variance_rule_applied(reports, found, RULE)
     assert result.passed, result.message
@@ -137,8 +164,8 @@ def test_the_gate_derives_the_very_verdicts(fleet: dict[str, tuple[float, float,
 
 
 def test_gates_notice_a_changed_verdict() -> None:
-    reports: dict[str, VolatilityReport | str] = {"A": report("A", 0.5), "B": report("B", 0.5), **CONTROLS}
-    found = decide(reports)
+    fleet: Reports = {"A": report("A", 0.5), "B": report("B", 0.5), **CONTROLS}
+    reports, found = judged(fleet), decide(fleet)
     first, *rest = found.verdicts
     for change in (
         {"verdict": "PROMOTE"},
