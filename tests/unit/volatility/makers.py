@@ -40,7 +40,7 @@ def garch_returns(
 
 @cache
 def market() -> tuple[PriceHistory, SequenceSet]:
-    prices = simulate("leverage", 1100, seed=3, best_accuracy=0.6, symbol="SIM").prices
+    prices = simulate("leverage", 1100, seed=3, symbol="SIM").prices
     return prices, build_sequences(prices, SequenceConfig(window=30, test_days=240, folds=2))
 
 

@@ -119,7 +119,7 @@ def test_report_scores_every_day_with_an_outcome() -> None:
 @pytest.mark.slow
 def test_the_model_sees_what_no_baseline_sees() -> None:
     """Variance that follows the last move's sign: the model finds a good part of it, on sealed days."""
-    prices = simulate("leverage", 2500, seed=1, best_accuracy=0.7, ohlcv=False, symbol="EDGE").prices
+    prices = simulate("leverage", 2500, seed=1, ohlcv=False, symbol="EDGE").prices
     sequences = build_sequences(prices, SequenceConfig(window=30, test_days=500))
     values = prices.frame["close"].to_numpy()
     rows = variance_rows(sequences, values, (1,))
