@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run fleet pinn quotes american ui test torture benchmarks calibrate check format mutants lock clean
+.PHONY: help setup run fleet volatility pinn quotes american ui test torture benchmarks calibrate check format mutants lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -25,6 +25,9 @@ run: $(READY) ## materialize the whole graph on the default data and print the v
 
 fleet: $(READY) ## the same for every symbol of the price source
 	$(BIN)/gated-mamba run --all
+
+volatility: $(READY) ## forecast next-day and next-week variance for every symbol, with verdicts
+	$(BIN)/gated-mamba volatility --all
 
 pinn: $(READY) ## train and gate the option network alone
 	$(BIN)/gated-mamba options

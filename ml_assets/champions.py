@@ -15,11 +15,11 @@ from ml_assets.skill import Promotion, WalkForwardReport
 from ml_assets.steps import Steps
 from ml_assets.storage import ArtifactStore, Certificate, NotCertified, read_input
 
-__all__ = ["Champion", "Live", "champion", "champions", "live_days"]
+__all__ = ["Live", "WatchedModel", "champion", "champions", "live_days"]
 
 
 @dataclass(frozen=True)
-class Champion:
+class WatchedModel:
     """A released model: the version of its weights, and what its report claims."""
 
     symbol: str
@@ -30,7 +30,7 @@ class Champion:
     horizon: int
 
 
-def champions(store: ArtifactStore) -> list[Champion]:
+def champions(store: ArtifactStore) -> list[WatchedModel]:
     """Champions of the current release; none if nothing is released or a link of the chain is broken."""
     try:
         data, certificate = store.read("release")
@@ -40,7 +40,7 @@ def champions(store: ArtifactStore) -> list[Champion]:
         return []
 
 
-def champion(store: ArtifactStore, release: Release, certificate: Certificate, symbol: str) -> Champion:
+def champion(store: ArtifactStore, release: Release, certificate: Certificate, symbol: str) -> WatchedModel:
     """Find the champion of a symbol through the certificates of its release.
 
     Raises
@@ -58,7 +58,7 @@ def champion(store: ArtifactStore, release: Release, certificate: Certificate, s
         )
     judged = Promotion.from_bytes(read_input(store, certificate, "promotion", None)[0]).champions[symbol]
     report = WalkForwardReport.from_bytes(store.read("walk_forward_report", symbol, judged.report_sha256)[0])
-    return Champion(
+    return WatchedModel(
         symbol=symbol,
         weights=found[0].sha256,
         judged_until=report.dates[-1],
@@ -87,7 +87,7 @@ class Live:
     names: tuple[str, ...]
 
 
-def live_days(store: ArtifactStore, found: Champion, prices: PriceHistory, steps: Steps) -> Live:
+def live_days(store: ArtifactStore, found: WatchedModel, prices: PriceHistory, steps: Steps) -> Live:
     """Let a champion forecast the days since its report.
 
     Parameters

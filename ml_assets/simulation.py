@@ -16,7 +16,10 @@ from ml_assets.prices.history import PriceHistory
 from ml_assets.prices.report import CleaningReport
 from ml_assets.rolling import Floats
 
-__all__ = ["KINDS", "SimulatedMarket", "price_history", "simulate"]
+__all__ = ["KINDS", "LEVERAGE", "SimulatedMarket", "price_history", "simulate"]
+
+LEVERAGE = (0.5, 1.5)
+"""Deviation of a day after a rise and after a fall, in ``leverage``."""
 
 _BURN_IN = 300
 _DAILY_DEVIATION = 0.015
@@ -59,17 +62,19 @@ def simulate(
 
     Parameters
     ----------
-    kind : {'random_walk', 'ar1', 'hidden_markov', 'gated', 'product'}
-        ``random_walk``: nothing can be forecast (`best_accuracy` is 0.5 whatever is asked for).
+    kind : {'random_walk', 'ar1', 'hidden_markov', 'gated', 'product', 'leverage'}
+        ``random_walk``: nothing can be forecast (`best_accuracy` is 0.5 whatever is asked for, as in
+        ``leverage``).
         ``ar1``: tomorrow's return follows today's. ``hidden_markov``: an unseen state drives the mean.
         ``gated``: the last volume shock decides between momentum and reversal, so memory is needed.
         ``product``: tomorrow's mean has the sign of the product of the last two returns, which no linear
-        model sees.
+        model sees. ``leverage``: direction cannot be forecast, but the day after a fall has three times the
+        deviation of the day after a rise (`LEVERAGE`), which nothing sees that reads sizes of moves alone.
     days : int
         Length; business days from `start`.
     best_accuracy : float
         Wanted accuracy of the best forecast; 0.55, 0.60 or 0.75 for ``hidden_markov``, any value
-        from 0.5 to below 1 for ``ar1``, ``gated`` and ``product``.
+        from 0.5 to below 1 for the others.
     seed : int
     symbol : str, optional
         By default made from `kind` and `seed`.
@@ -95,7 +100,7 @@ def simulate(
     returns, volume, probability = (v[_BURN_IN:] for v in KINDS[kind](days + _BURN_IN, best_accuracy, rng))
     frame = _frame(returns, volume, rng, start)
     prices = price_history(symbol or f"SIM-{kind.upper()}-{seed}", frame if ohlcv else frame[["close"]])
-    return SimulatedMarket(prices, probability, 0.5 if kind == "random_walk" else best_accuracy)
+    return SimulatedMarket(prices, probability, 0.5 if kind in ("random_walk", "leverage") else best_accuracy)
 
 
 def price_history(symbol: str, frame: pd.DataFrame, source: str = "simulated") -> PriceHistory:
@@ -158,12 +163,21 @@ def _product(n: int, accuracy: float, rng: np.random.Generator) -> _Path:
     return returns, _plain_volume(n, rng), _normal_cdf(mean * following)
 
 
+def _leverage(n: int, accuracy: float, rng: np.random.Generator) -> _Path:
+    del accuracy
+    noise = rng.standard_normal(n)
+    # The deviation is positive: the sign of each move is that of its noise.
+    sizes = np.where(np.roll(noise, 1) < 0, LEVERAGE[1], LEVERAGE[0])
+    return sizes * noise, _plain_volume(n, rng), np.full(n, 0.5)
+
+
 KINDS: dict[str, Callable[[int, float, np.random.Generator], _Path]] = {
     "random_walk": _random_walk,
     "ar1": _ar1,
     "hidden_markov": _hidden_markov,
     "gated": _gated,
     "product": _product,
+    "leverage": _leverage,
 }
 
 

@@ -36,6 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         train_american,
         train_options,
     )
+    from orchestration.volatility import run_volatility
 
     try:
         if options.command == "options":
@@ -44,6 +45,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return run_quotes(settings)
         if options.command == "american":
             return train_american(settings)
+        if options.command == "volatility":
+            return run_volatility(settings, every_symbol=options.all)
         if options.command == "rollback":
             return roll_back(settings, options.version)
         return run_all(settings, every_symbol=options.all)
@@ -57,6 +60,8 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True)
     run = commands.add_parser("run", help="materialize the whole graph and print the verdicts")
     run.add_argument("--all", action="store_true", help="all symbols of the source, not the default few")
+    variance = commands.add_parser("volatility", help="forecast variance and print the verdicts")
+    variance.add_argument("--all", action="store_true", help="all symbols of the source, not the default few")
     network = commands.add_parser("options", help="train the option network only")
     network.add_argument("--quiet", action="store_true", help="print nothing unless it fails")
     commands.add_parser(

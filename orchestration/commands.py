@@ -8,22 +8,13 @@ from dataclasses import dataclass
 
 import dagster as dg
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    SpinnerColumn,
-    TaskID,
-    TextColumn,
-    TimeElapsedColumn,
-)
+from rich.progress import Progress, TaskID
 
-from ml_assets.prices import PriceSource
-from ml_assets.storage import StoreError
 from orchestration.automation.standing import nobody_else_at_work
 from orchestration.definitions import DATA_ASSETS, MODEL_ASSETS, build_defs
 from orchestration.fleet import RunOutcome, register_symbols, run_job, training_options
 from orchestration.instance import open_instance
+from orchestration.opening import open_fleet, progress_bar
 from orchestration.resources import open_store
 from orchestration.settings import Settings
 from orchestration.summary import print_quotes, print_summary
@@ -111,28 +102,13 @@ def run_all(settings: Settings, *, every_symbol: bool) -> int:
     nothing to run on.
     """
     console = Console(width=None if Console().is_terminal else 160)
-    try:
-        defs = build_defs(settings=settings)
-    except StoreError as error:
-        console.print(f"cannot open the store {settings.store_url!r}: {error}", markup=False)
+    opened = open_fleet(console, settings, every_symbol=every_symbol)
+    if opened is None:
         return 2
-    source: PriceSource = defs.resources["source"]  # type: ignore[index]
-    try:
-        available = source.symbols()
-        symbols = available if every_symbol else settings.wanted_symbols(available)
-    except (ValueError, OSError) as error:
-        console.print(f"cannot open the prices: {error}", markup=False)
-        return 2
-    if not symbols:
-        console.print(f"no symbol in prices={settings.prices!r}; {_problems_text(source)}", markup=False)
-        return 2
-    console.print(
-        f"{len(symbols)} symbols from prices={settings.prices!r}, artifacts in {settings.store_url}",
-        markup=False,
-    )
+    defs, source, symbols = opened
     with nobody_else_at_work(settings, console.print), open_instance(settings) as instance:
         register_symbols(instance, symbols)
-        with _progress(console) as progress, Workers(settings, len(symbols)) as workers:
+        with progress_bar(console) as progress, Workers(settings, len(symbols)) as workers:
             task = progress.add_task("", total=2 * len(symbols) + 1)
             fleet = _Fleet(defs, instance, workers, progress, task)
             data = fleet.prepare(symbols)
@@ -154,17 +130,6 @@ def run_all(settings: Settings, *, every_symbol: bool) -> int:
     # Without a base model the symbols train from scratch: less skilled, but no failure of the run.
     shared_passed = not options_failed and all(o.success for o in others if o is not base)
     return 0 if shared_passed and any(o.success for o in outcomes.values()) else 1
-
-
-def _progress(console: Console) -> Progress:
-    return Progress(
-        SpinnerColumn(),
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        console=console,
-    )
 
 
 @dataclass(frozen=True)
@@ -214,8 +179,3 @@ class _Fleet:
         self.progress.console.print(
             f"{name}: {outcome.gates_passed} gates passed, {outcome.seconds:.0f} s, {state}", markup=False
         )
-
-
-def _problems_text(source: PriceSource) -> str:
-    problems = source.problems()
-    return "refused: " + "; ".join(map(str, problems)) if problems else "the source is empty"

@@ -22,6 +22,8 @@ from orchestration.assets.training import (
     mamba_weights,
     split_sequences,
 )
+from orchestration.assets.volatility import volatility_report, volatility_weights
+from orchestration.assets.volatility_verdict import volatility_promotion
 from orchestration.assets.walk_forward import walk_forward_report
 from orchestration.automation import Graph, build_schedules, build_sensors, fleet_update, with_freshness
 from orchestration.gating import collect_gates
@@ -38,6 +40,8 @@ __all__ = [
     "OPTION_ASSETS",
     "QUOTE_ASSETS",
     "SYMBOL_ASSETS",
+    "VARIANCE_PIPELINE",
+    "VOLATILITY_ASSETS",
     "WATCH_ASSETS",
     "build_defs",
     "defs",
@@ -50,11 +54,16 @@ BASE_ASSETS = [mamba_base_weights]
 OPTION_ASSETS = [pinn_weights, latency_benchmark]
 QUOTE_ASSETS = [option_quotes, option_walk_forward]
 AMERICAN_ASSETS = [american_weights]
+VOLATILITY_ASSETS = [volatility_weights, volatility_report]
 FLEET_ASSETS = [promotion, release]
 WATCH_ASSETS = [drift_report]
 # The two halves of a symbol's way, between which the base model is trained.
 DATA_ASSETS = [asset.key.to_user_string() for asset in _DATA]
 MODEL_ASSETS = [asset.key.to_user_string() for asset in _MODEL]
+# All that a symbol's variance needs, which is not all of its data.
+VARIANCE_PIPELINE = [
+    asset.key.to_user_string() for asset in (raw_prices, split_sequences, *VOLATILITY_ASSETS)
+]
 
 
 def build_defs(
@@ -76,6 +85,8 @@ def build_defs(
         *OPTION_ASSETS,
         *AMERICAN_ASSETS,
         *QUOTE_ASSETS,
+        *VOLATILITY_ASSETS,
+        volatility_promotion,
         *FLEET_ASSETS,
         *WATCH_ASSETS,
     ]
@@ -104,6 +115,8 @@ def build_defs(
             dg.define_asset_job("option_pipeline", dg.AssetSelection.assets(*OPTION_ASSETS)),
             dg.define_asset_job("quotes_pipeline", dg.AssetSelection.assets(*QUOTE_ASSETS)),
             dg.define_asset_job("american_pipeline", dg.AssetSelection.assets(*AMERICAN_ASSETS)),
+            dg.define_asset_job("volatility_pipeline", dg.AssetSelection.assets(*VARIANCE_PIPELINE)),
+            dg.define_asset_job("volatility_verdict", dg.AssetSelection.assets(volatility_promotion)),
             dg.define_asset_job("fleet_verdict", dg.AssetSelection.assets(*FLEET_ASSETS)),
             dg.define_asset_job("drift_check", dg.AssetSelection.assets(raw_prices, *WATCH_ASSETS)),
             fleet_update,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from difflib import get_close_matches
+from itertools import pairwise
 from pathlib import Path
 from typing import Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -55,6 +56,12 @@ class Settings(BaseSettings):
     )
     window: int = Field(60, ge=2, description="Days in one input window.")
     horizon: int = Field(1, ge=1, description="Days ahead that the label looks.")
+    volatility_horizons: tuple[int, ...] = Field(
+        (1, 5), min_length=1, description="Days ahead for which variance is forecast, increasing."
+    )
+    volatility: bool = Field(
+        False, description="Automatic runs also forecast variance; by hand: gated-mamba volatility."
+    )
     split: float = Field(0.8, gt=0, lt=1, description="Share of the development rows used for training.")
     test_days: int | None = Field(
         None, ge=1, description="Length of the sealed span; unset: 1000, at most a quarter of the rows."
@@ -120,6 +127,13 @@ class Settings(BaseSettings):
             raise ValueError(
                 f"{info.field_name} is empty: name a folder, or leave it unset for the default data"
             )
+        return value
+
+    @field_validator("volatility_horizons")
+    @classmethod
+    def _increasing(cls, value: tuple[int, ...]) -> tuple[int, ...]:
+        if min(value) < 1 or any(a >= b for a, b in pairwise(value)):
+            raise ValueError(f"volatility_horizons is {value}: give increasing numbers of days, from 1")
         return value
 
     @field_validator("home")

@@ -14,9 +14,10 @@ from ml_assets.prices import Problem
 from ml_assets.reports.option_walk_forward import walk_table
 from ml_assets.skill import Promotion
 from ml_assets.storage import ArtifactStore, NotCertified
+from ml_assets.volatility import VolatilityPromotion
 from orchestration.fleet import RunOutcome
 
-__all__ = ["print_quotes", "print_summary"]
+__all__ = ["print_quotes", "print_summary", "print_volatility"]
 
 
 def print_summary(
@@ -87,6 +88,39 @@ def _print_walk(console: Console, store: ArtifactStore, walk: OptionWalkForward 
         markup=False,
         soft_wrap=True,
     )
+
+
+def print_volatility(
+    console: Console,
+    store: ArtifactStore,
+    outcomes: Mapping[str, RunOutcome],
+    others: Sequence[RunOutcome],
+    problems: Sequence[Problem],
+) -> None:
+    """Print the closing table of a run of variance models; parameters as of `print_summary`."""
+    data = _made_now(store, "volatility_promotion", others)
+    table = Table(
+        title="Variance", caption="QLIKE on sealed days; p: Diebold-Mariano, one-sided, times attempts"
+    )
+    for column in ("symbol", "days ahead", "days", "QLIKE gain", "best baseline", "p", "verdict", "why"):
+        table.add_column(column, overflow="fold", justify="left")
+    promotion = None if data is None else VolatilityPromotion.from_bytes(data)
+    for v in [] if promotion is None else [*promotion.verdicts, *promotion.controls]:
+        if v.symbol in outcomes:
+            gain = "-" if v.gain is None else f"{v.gain:+.4f}"
+            p, best = f"{v.p_value:.4f}", v.best_baseline or "-"
+            cells = (v.symbol, str(v.horizon), str(v.days), gain, best, p, v.verdict, v.reason)
+            table.add_row(*map(Text, cells))
+    console.print(table)
+    for symbol, outcome in outcomes.items():
+        if not outcome.success:
+            console.print(f"{symbol}: stopped: {outcome.reason}", markup=False)
+    for outcome in others:
+        _print_outcome(console, outcome)
+    if promotion is not None and promotion.void is not None:
+        console.print(f"No promotion of this run counts: {promotion.void}", markup=False)
+    _print_quarantine(console, [*outcomes.values(), *others])
+    _print_problems(console, problems)
 
 
 def _made_now(store: ArtifactStore, asset: str, runs: Sequence[RunOutcome]) -> bytes | None:

@@ -39,15 +39,24 @@ class Workers:
         Number of symbols; there are never more processes than symbols.
     tags : mapping of str to str, optional
         Of the runs in the other processes.
+    job : str
+        The job whose assets they run.
     """
 
-    def __init__(self, settings: Settings, symbols: int, *, tags: Mapping[str, str] | None = None) -> None:
-        self._settings, self._tags = settings, tags
+    def __init__(
+        self,
+        settings: Settings,
+        symbols: int,
+        *,
+        tags: Mapping[str, str] | None = None,
+        job: str = "symbol_pipeline",
+    ) -> None:
+        self._settings, self._tags, self._job = settings, tags, job
         self._count = max(min(_processes(settings), symbols) - 1, 0)
         self._processes: list[_Process] = []
 
     def __enter__(self) -> Self:
-        self._processes = [_Process(self._settings, self._tags) for _ in range(self._count)]
+        self._processes = [_Process(self._settings, self._tags, self._job) for _ in range(self._count)]
         return self
 
     def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
@@ -99,10 +108,10 @@ def _processes(settings: Settings) -> int:
 class _Process:
     """A process that answers each symbol and its assets with an outcome."""
 
-    def __init__(self, settings: Settings, tags: Mapping[str, str] | None) -> None:
+    def __init__(self, settings: Settings, tags: Mapping[str, str] | None, job: str) -> None:
         context = multiprocessing.get_context("spawn")  # a fork of a process with threads may deadlock
         self._pipe, theirs = context.Pipe()
-        self._process = context.Process(target=_work, args=(theirs, settings, tags), daemon=True)
+        self._process = context.Process(target=_work, args=(theirs, settings, tags, job), daemon=True)
         self._process.start()
         theirs.close()  # so that the end of the process is the end of the pipe
         self.alive = True
@@ -191,7 +200,7 @@ class _Hand(threading.Thread):
             self.join()
 
 
-def _work(pipe: Connection, settings: Settings, tags: Mapping[str, str] | None) -> None:
+def _work(pipe: Connection, settings: Settings, tags: Mapping[str, str] | None, job: str) -> None:
     """Run in a worker process; stop in silence when the command has been stopped or has died."""
     logging.getLogger("ml_assets.storage").setLevel(logging.ERROR)  # the closing table names what was refused
     try:
@@ -199,8 +208,6 @@ def _work(pipe: Connection, settings: Settings, tags: Mapping[str, str] | None) 
             defs = build_defs(settings=settings)
             while True:
                 symbol, assets = pipe.recv()
-                pipe.send(
-                    run_job(defs, instance, "symbol_pipeline", partition=symbol, assets=assets, tags=tags)
-                )
+                pipe.send(run_job(defs, instance, job, partition=symbol, assets=assets, tags=tags))
     except (KeyboardInterrupt, EOFError, OSError):
         pass

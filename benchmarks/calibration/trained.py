@@ -32,7 +32,7 @@ from ml_assets.sequence_set import SequenceSet
 from ml_assets.sequences import SequenceConfig, build_sequences
 from ml_assets.simulation import simulate
 from ml_assets.skill import score
-from ml_assets.skill.controls import CONTROLS, ControlledSource
+from ml_assets.skill.controls import DIRECTION_CONTROLS, ControlledSource
 
 __all__ = ["DAYS", "PARTS", "WALK", "Cell", "Results", "train_cell", "train_controls", "train_symbol"]
 
@@ -160,7 +160,7 @@ def train_symbol(sequences: SequenceSet, base: MambaBaseWeights | None) -> dict[
 def train_controls() -> dict[str, Score]:
     """Train and score the control symbols with the product's default settings: 1,000 days in four folds."""
     source = ControlledSource(default_source())
-    sets = {name: build_sequences(source.load(name), SequenceConfig(folds=4)) for name in CONTROLS}
+    sets = {name: build_sequences(source.load(name), SequenceConfig(folds=4)) for name in DIRECTION_CONTROLS}
     return {name: Score.of(score(*_forecast(sequences, None))) for name, sequences in sets.items()}
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from ml_assets.gates.result import GateResult
 
-__all__ = ["Tally", "Violation", "require", "verdict"]
+__all__ = ["Tally", "Violation", "all_pass", "require", "verdict"]
 
 
 class Violation(Exception):  # noqa: N818  (not an error of the program but a finding)
@@ -45,3 +45,13 @@ def verdict(gate: str, inspect: Callable[[Tally], str]) -> GateResult:
     if not tally.checked:
         return GateResult(gate, False, "nothing was compared, so nothing has passed", 0, tally.figures)
     return GateResult(gate, True, message, tally.checked, tally.figures)
+
+
+def all_pass(gate: str, results: Sequence[GateResult]) -> GateResult:
+    """Join the verdicts of one gate on several parts: the first failure, or the sum of what was looked at."""
+    failed = next((result for result in results if not result.passed), None)
+    if failed is not None:
+        return failed
+    checked = sum(result.checked for result in results)
+    message = f"{len(results)} times: {results[-1].message}" if results else "nothing was looked at"
+    return GateResult(gate, checked > 0, message, checked)

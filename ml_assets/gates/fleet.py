@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from ml_assets.gates._succession import Contest, sound_succession
 from ml_assets.gates.result import GateResult
 from ml_assets.skill import Judged, Promotion, PromotionRule, WalkForwardReport
 from ml_assets.skill.controls import CONTROLS, EDGE, WALK
@@ -14,7 +15,7 @@ from ml_assets.skill.walk_forward import PROMOTION_BASELINES
 
 __all__ = ["controls_decide", "every_symbol_judged", "rule_applied", "succession_sound"]
 
-Reports = Mapping[str, Judged | str]
+Reports = Mapping[str, Judged[WalkForwardReport] | str]
 
 
 def every_symbol_judged(symbols: Sequence[str], promotion: Promotion) -> GateResult:
@@ -101,30 +102,18 @@ def succession_sound(reports: Reports, promotion: Promotion, before: Mapping[str
     before
         The champions of the last certified promotion.
     """
-    name, count = "succession_sound", len(promotion.champions) + len(before)
-    verdicts = {v.symbol: v.verdict for v in promotion.verdicts}
-    for symbol, champion in promotion.champions.items():
-        judged, verdict = reports.get(symbol), verdicts.get(symbol)
-        served = before.get(symbol)
-        if verdict == "QUARANTINE":
-            return GateResult(name, False, f"{symbol}: serves although it is in quarantine", count)
-        if served is not None and champion == served:
-            continue
-        stands_for = None if not isinstance(judged, Judged) else (judged.weights_sha256, judged.report_sha256)
-        if verdict != "PROMOTE" or stands_for != (champion.weights_sha256, champion.report_sha256):
-            message = f"{symbol}: {champion.weights_sha256[:12]} serves, but the verdict was {verdict} on "
-            return GateResult(name, False, f"{message}{str(stands_for)[:80]}", count)
-        if served is not None and served.weights_sha256 != champion.weights_sha256:
-            assert isinstance(judged, Judged)
+    contests = {}
+    for v in promotion.verdicts:
+        judged = reports.get(v.symbol)
+        if isinstance(judged, Judged):
             gained, lost = _discordant(judged.report)
-            if gained <= lost:
-                message = f"{symbol}: replaced its champion, right {gained} times where that was wrong and "
-                return GateResult(name, False, f"{message}wrong {lost} times where that was right", count)
-    gone = sorted(set(before) - set(promotion.champions))
-    message = (
-        f"{len(promotion.champions)} in service, {len(before)} before; retired: {', '.join(gone) or 'none'}"
-    )
-    return GateResult(name, True, message, count + 1)
+            told = f"right {gained} times where that was wrong and wrong {lost} times where that was right"
+            contests[v.symbol] = Contest(
+                v.verdict, (judged.weights_sha256, judged.report_sha256), gained - lost, told
+            )
+        else:
+            contests[v.symbol] = Contest(v.verdict, None)
+    return sound_succession(contests, promotion.champions, before)
 
 
 def _discordant(report: WalkForwardReport) -> tuple[int, int]:
@@ -138,7 +127,7 @@ def _discordant(report: WalkForwardReport) -> tuple[int, int]:
     return int(np.sum(new & ~old)), int(np.sum(old & ~new))
 
 
-def _figures(judged: Judged | str) -> tuple[int, float | None, float | None, float]:
+def _figures(judged: Judged[WalkForwardReport] | str) -> tuple[int, float | None, float | None, float]:
     if isinstance(judged, str):
         return 0, None, None, 1.0
     report = judged.report
@@ -158,7 +147,7 @@ def _largest_rejected(reports: Reports, rule: PromotionRule) -> float:
     return max(rejected, default=-1.0)
 
 
-def _could_pass(symbol: str, judged: Judged | str, rule: PromotionRule) -> bool:
+def _could_pass(symbol: str, judged: Judged[WalkForwardReport] | str, rule: PromotionRule) -> bool:
     """Whether all but significance holds: nothing else may move the bar of Benjamini-Hochberg."""
     if isinstance(judged, str):
         return False
@@ -167,7 +156,9 @@ def _could_pass(symbol: str, judged: Judged | str, rule: PromotionRule) -> bool:
     return not suspect and report.days >= rule.minimum_days and report.accuracy >= _bar(report) + rule.margin
 
 
-def _verdict(symbol: str, judged: Judged | str, threshold: float, rule: PromotionRule) -> str:
+def _verdict(
+    symbol: str, judged: Judged[WalkForwardReport] | str, threshold: float, rule: PromotionRule
+) -> str:
     if isinstance(judged, str):
         return "REJECT"
     report = judged.report

@@ -13,13 +13,13 @@ from ml_assets.gates.result import GateResult
 from ml_assets.prices import PriceHistory
 from ml_assets.sequences import SequenceSet
 from ml_assets.skill import WalkForwardReport
-from ml_assets.skill.attempts import attempt_number, earlier_reports
+from ml_assets.skill.attempts import Attempt, attempt_number, earlier_reports
 from ml_assets.storage import ArtifactStore
 
 if TYPE_CHECKING:
     from ml_assets.mamba.base_weights import MambaBaseWeights
 
-__all__ = ["attempts_counted", "folds_sealed", "retrained_fold"]
+__all__ = ["attempts_counted", "folds_sealed", "retrained_fold", "same_count"]
 
 Rebuild = Callable[[PriceHistory, int], SequenceSet]
 
@@ -119,17 +119,30 @@ def attempts_counted(store: ArtifactStore, report: WalkForwardReport) -> GateRes
         The candidate.
     """
 
+    return same_count(report.symbol, report, earlier_reports(store, report.symbol))
+
+
+def same_count(symbol: str, report: Attempt, earlier: Sequence[Attempt]) -> GateResult:
+    """Count the attempts of a report once more, whatever it forecasts.
+
+    Parameters
+    ----------
+    symbol : str
+    report : Attempt
+        The candidate.
+    earlier : sequence of Attempt
+        The certified reports of the symbol that the store keeps.
+    """
+
     def inspect(tally: Tally) -> str:
-        earlier = earlier_reports(store, report.symbol)
         tally.checked = 1 + len(earlier)
         expected = attempt_number(report, earlier)
         require(
             report.attempt == expected,
-            f"{report.symbol}: attempt {report.attempt} reported, {expected} by the {len(earlier)} reports "
-            "kept",
+            f"{symbol}: attempt {report.attempt} reported, {expected} by the {len(earlier)} reports kept",
         )
         tally.figures["attempt"] = expected
-        return f"{report.symbol}: attempt {expected} on these days, by {len(earlier)} earlier reports"
+        return f"{symbol}: attempt {expected} on these days, by {len(earlier)} earlier reports"
 
     return verdict("attempts_counted", inspect)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ml_assets.gates.result import GateResult
 from ml_assets.storage import ArtifactStore, Certificate, NotCertified, follow_input, input_key
 
-__all__ = ["one_lineage"]
+__all__ = ["one_lineage", "variance_lineage"]
 
 
 def one_lineage(
@@ -41,3 +41,34 @@ def one_lineage(
             )
             return GateResult(name, False, message, len(pairs))
     return GateResult(name, True, "trained and scored on one split of one history", len(pairs))
+
+
+def variance_lineage(
+    prices: Certificate, sequences: Certificate, weights: Certificate | None = None
+) -> GateResult:
+    """Require that sequences, and weights if given, were made from the prices that are forecast.
+
+    Parameters
+    ----------
+    prices, sequences : Certificate
+        Of the versions read.
+    weights : Certificate, optional
+        Of a variance model that is to be scored.
+    """
+    name, symbol = "one_lineage", str(sequences.partition)
+    history, split = input_key("raw_prices", symbol), input_key("split_sequences", symbol)
+    pairs = [(f"{split} made from {history}", sequences.inputs.get(history), prices.sha256)]
+    if weights is not None:
+        pairs += [
+            (f"weights trained on {history}", weights.inputs.get(history), prices.sha256),
+            (f"weights trained on {split}", weights.inputs.get(split), sequences.sha256),
+        ]
+    for what, found, read in pairs:
+        if found != read:
+            message = (
+                f"{what} version {str(found)[:12]}, but version {read[:12]} was read: a sealed day may be "
+                "one that "
+                f"the model was trained on. Materialize all assets of {symbol} again, in one run"
+            )
+            return GateResult(name, False, message, len(pairs))
+    return GateResult(name, True, f"one history of {symbol}, split once", len(pairs))

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from ml_assets.gates.result import GateResult
-from ml_assets.release import Release, judged_weights
+from ml_assets.release import Release, judged_weights, target_of
 from ml_assets.skill import Promotion
 from ml_assets.storage import ArtifactStore, Certificate, NotCertified
+from ml_assets.volatility import VolatilityPromotion
 
 __all__ = ["every_version_certified", "judged_version", "measured_version", "only_promoted"]
 
@@ -21,8 +22,13 @@ def every_version_certified(store: ArtifactStore, release: Release) -> GateResul
     return GateResult(name, True, f"{len(release.versions)} versions verified", len(release.versions))
 
 
-def only_promoted(promotion: Promotion, release: Release) -> GateResult:
-    """Compare the released symbols with the promoted ones; the rest must be withheld with a reason."""
+def only_promoted(
+    promotion: Promotion, release: Release, variance: VolatilityPromotion | None = None
+) -> GateResult:
+    """Compare the released symbols with the promoted ones; the rest must be withheld with a reason.
+
+    Without verdicts on variance no model of it may be released.
+    """
     released = {v.partition for v in release.versions if v.asset == "mamba_weights"}
     promoted = set(promotion.champions)
     judged = {v.symbol for v in promotion.verdicts} | promoted
@@ -31,7 +37,20 @@ def only_promoted(promotion: Promotion, release: Release) -> GateResult:
     if not passed:
         message += f"; released but not promoted {sorted(map(str, released - promoted))}, "
         message += f"promoted but not released {sorted(map(str, promoted - released))}"
+    if passed:
+        passed, said = _only_promoted_variance(variance, release)
+        message += f"; variance: {said}"
     return GateResult("only_promoted", passed, message, len(judged))
+
+
+def _only_promoted_variance(variance: VolatilityPromotion | None, release: Release) -> tuple[bool, str]:
+    released = {f"{v.partition} ({v.horizon} d)" for v in release.versions if v.asset == "volatility_weights"}
+    if variance is None:
+        return not released, f"not judged, {len(released)} models released"
+    promoted = {f"{one.symbol} ({one.horizon} d)" for one in variance.served()}
+    judged = {f"{v.symbol} ({v.horizon} d)" for v in variance.verdicts} | promoted
+    passed = released == promoted and set(release.withheld_variance) == judged - promoted
+    return passed, f"released {sorted(released)}, promoted {sorted(promoted)} of {len(judged)}"
 
 
 def measured_version(latency: Certificate, release: Release) -> GateResult:
@@ -42,26 +61,38 @@ def measured_version(latency: Certificate, release: Release) -> GateResult:
     return GateResult("measured_version", released == [measured], message, len(released))
 
 
-def judged_version(store: ArtifactStore, promotion: Promotion, release: Release) -> GateResult:
+def judged_version(
+    store: ArtifactStore,
+    promotion: Promotion,
+    release: Release,
+    variance: VolatilityPromotion | None = None,
+) -> GateResult:
     """Require that released weights are the very version that the champion's report had scored.
 
-    The chain is walked anew: the promotion names the report, the report's certificate names the weights.
+    The chain is walked anew: the verdicts name the report, the report's certificate names the weights.
     """
     name = "judged_version"
+    champions = {
+        (target_of(of).weights, one.symbol, one.horizon): (target_of(of), one)
+        for of in (promotion, variance)
+        if of is not None
+        for one in of.served()
+    }
     for version in release.versions:
-        if version.asset != "mamba_weights":
+        if version.asset == "pinn_weights":
             continue
-        symbol = str(version.partition)
-        champion = promotion.champions.get(symbol)
-        if champion is None:
-            return GateResult(name, False, f"{symbol}: released, but no model of it is in service", 1)
+        place = f"{version.partition}" + ("" if version.horizon is None else f" ({version.horizon} d)")
+        found = champions.get((version.asset, str(version.partition), version.horizon))
+        if found is None:
+            return GateResult(name, False, f"{place}: released, but no model of it is in service", 1)
         try:
-            judged = judged_weights(store, symbol, champion.report_sha256).sha256
+            judged = judged_weights(store, *found).sha256
         except NotCertified as error:
-            return GateResult(name, False, f"{symbol}: no certified report behind its verdict: {error}", 1)
+            return GateResult(name, False, f"{place}: no certified report behind its verdict: {error}", 1)
+        champion = found[1].champion
         if not version.sha256 == judged == champion.weights_sha256:
             message = (
-                f"{symbol}: released {version.sha256[:12]}, champion {champion.weights_sha256[:12]}, but "
+                f"{place}: released {version.sha256[:12]}, champion {champion.weights_sha256[:12]}, but "
                 f"{judged[:12]} was judged"
             )
             return GateResult(name, False, message, 1)

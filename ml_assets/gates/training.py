@@ -23,8 +23,7 @@ from ml_assets.mamba.shapes import layer_of, weight_shapes
 
 if TYPE_CHECKING:
     from ml_assets.augmented_set import AugmentedSet
-    from ml_assets.mamba.base_weights import MambaBaseWeights
-    from ml_assets.mamba.weights import MambaWeights
+    from ml_assets.mamba.weights import MambaWeights, StoredModel
 
 __all__ = [
     "learned",
@@ -37,7 +36,7 @@ __all__ = [
 Arrays = Mapping[str, NDArray[Any]]
 
 
-def weights_finite_and_complete(weights: MambaWeights | MambaBaseWeights) -> GateResult:
+def weights_finite_and_complete(weights: StoredModel) -> GateResult:
     """Every weight that the configuration names is there, in its shape, finite, and training moved it.
 
     A layer has moved if any of its weights differs from the seeded start. That start is rebuilt here, so
@@ -45,7 +44,7 @@ def weights_finite_and_complete(weights: MambaWeights | MambaBaseWeights) -> Gat
 
     Parameters
     ----------
-    weights : MambaWeights or MambaBaseWeights
+    weights : StoredModel
         The candidate.
 
     Returns
@@ -201,7 +200,7 @@ def learned(weights: MambaWeights, augmented: AugmentedSet, *, margin: float = 0
     return verdict("learned", inspect)
 
 
-def untrained_arrays(weights: MambaWeights | MambaBaseWeights) -> Arrays:
+def untrained_arrays(weights: StoredModel) -> Arrays:
     """Return the weights that a model of this configuration and seed starts from."""
     return _untrained(weights.config, weights.seed, weights.window, len(weights.feature_names))
 

@@ -74,6 +74,9 @@ class MambaConfig(_JsonValue):
         "no opinion" and finds a linear signal at once.
     return_head : bool
         Forecast the standardized return beside the direction.
+    variance_heads : int
+        Forecast the variance over so many horizons instead: one output each, the logarithm of a ratio. 0 for
+        a model of direction.
 
     Examples
     --------
@@ -93,6 +96,7 @@ class MambaConfig(_JsonValue):
     variant: Variant = "ssd"
     linear_skip: bool = True
     return_head: bool = True
+    variance_heads: int = 0
 
     def __post_init__(self) -> None:
         for name in ("d_model", "n_blocks", "d_state", "d_conv", "expand"):
@@ -100,6 +104,8 @@ class MambaConfig(_JsonValue):
         if self.head_dim == 0:
             object.__setattr__(self, "head_dim", max(1, self.d_inner // 2))
         _require_positive_int(type(self).__name__, "head_dim", self.head_dim)
+        if self.variance_heads != 0:
+            _require_positive_int(type(self).__name__, "variance_heads", self.variance_heads)
         if not 0.0 <= self.dropout < 1.0:
             raise ValueError(f"MambaConfig.dropout is {self.dropout}; give a rate in [0, 1)")
         if self.variant not in ("ssd", "mamba1"):
@@ -127,8 +133,8 @@ class MambaConfig(_JsonValue):
 
     @property
     def outputs(self) -> int:
-        """Outputs per step: direction logit, then the standardized return if there is a head for it."""
-        return 2 if self.return_head else 1
+        """Outputs per step: direction logit, then the standardized return if it has a head; or variances."""
+        return self.variance_heads or (2 if self.return_head else 1)
 
 
 @dataclass(frozen=True)

@@ -87,10 +87,10 @@ def fit(
         state.loss = trainer.score(*examples.check)[0]
     for epoch in range(1, recipe.epochs + 1):
         loss = trainer.epoch(*examples.draw(rng))
-        checked, accuracy = trainer.score(*examples.check)
+        checked, figure = trainer.score(*examples.check)
         entry = {
-            "epoch": epoch, "loss": loss, "validation_loss": checked, "validation_accuracy": accuracy,
-            "learning_rate": state.learning_rate,
+            "epoch": epoch, "loss": loss, "validation_loss": checked,
+            f"validation_{trainer.objective.figure}": figure, "learning_rate": state.learning_rate,
         }  # fmt: skip
         state.history.append(entry)
         if not np.isfinite([loss, checked]).all():

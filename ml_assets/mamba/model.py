@@ -77,6 +77,8 @@ class MambaModel(keras.Model):  # type: ignore[misc]
         small = keras.initializers.VarianceScaling(
             size, "fan_avg", "uniform", seed=derived_seed(seed, "head")
         )
+        if config.variance_heads:  # exactly the forecast that it starts from
+            small = "zeros"
         self.head = keras.layers.Dense(config.outputs, kernel_initializer=small, name="head", dtype=policy)
         self.feature_skip = None
         if config.linear_skip:
@@ -124,8 +126,9 @@ class MambaModel(keras.Model):  # type: ignore[misc]
     def call_steps(self, x: Tensor, training: bool = False) -> Tensor:
         """Return all outputs of every step: (B, L, F) -> (B, L, outputs).
 
-        Output 0 is the direction logit, output 1 (with a return head) the standardized return. Step t is
-        computed from steps up to t alone.
+        Output 0 is the direction logit, output 1 (with a return head) the standardized return; with variance
+        heads, output i is the logarithm of the variance ratio at horizon i. Step t is computed from steps up
+        to t alone.
         """
         return self._forward(x, training, last_only=False)
 

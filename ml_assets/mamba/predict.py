@@ -9,11 +9,10 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from ml_assets.mamba.base_weights import MambaBaseWeights
 from ml_assets.mamba.config import MambaConfig
 from ml_assets.mamba.model import MambaModel
 from ml_assets.mamba.trainer import predictor
-from ml_assets.mamba.weights import MambaWeights
+from ml_assets.mamba.weights import MambaWeights, StoredModel
 from ml_assets.scaling import normalize
 from ml_assets.training.backend import tf
 
@@ -118,7 +117,7 @@ class DirectionStream:
         return float(1.0 / (1.0 + np.exp(-float(outputs[0, 0]))))
 
 
-def predict_outputs(weights: MambaWeights | MambaBaseWeights, X: NDArray[np.float32]) -> NDArray[np.float32]:
+def predict_outputs(weights: StoredModel, X: NDArray[np.float32]) -> NDArray[np.float32]:
     """Outputs of the last step for *normalized* windows: (n, window, F) -> (n, outputs)."""
     model, predict = _shared_model(weights.config, weights.window, len(weights.feature_names))
     with _lock:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from ml_assets.mamba.config import MambaConfig, TrainingRecipe
 from ml_assets.mamba.model import MambaModel
+from ml_assets.mamba.objectives import Objective, objective_of
 from ml_assets.training.backend import keras, tf
 
 __all__ = ["Trainer", "compiled_trainer", "predictor"]
@@ -29,7 +30,7 @@ class Trainer:
     """A model, its optimizer and their compiled steps; :meth:`reset` makes them new for the next symbol.
 
     Compiling costs seconds and is the same for every symbol, so one trainer serves a whole fleet.
-    Targets are (n, L, 2): 1 for up, 0 for not up, NaN for "do not score"; then the standardized return.
+    Targets are (n, L, k), as the :mod:`objective <ml_assets.mamba.objectives>` of the configuration says.
 
     Parameters
     ----------
@@ -46,8 +47,9 @@ class Trainer:
         self.model.build((None, *self.shape))
         self.optimizer = _optimizer(self.model, recipe)
         self.outputs = predictor(self.model, self.shape)
-        self._epoch = _compiled_epoch(self.model, self.optimizer, recipe, self.shape)
-        self._score = _compiled_score(self.model, self.shape)
+        self.objective = objective_of(config, recipe)
+        self._epoch = _compiled_epoch(self.model, self.optimizer, recipe, self.objective, self.shape)
+        self._score = _compiled_score(self.model, self.objective, self.shape)
 
     def reset(self, seed: int, learning_rate: float) -> None:
         """Start anew: weights, dropout and optimizer as a fresh model with this seed has them."""
@@ -68,9 +70,9 @@ class Trainer:
         return float(self._epoch(X, targets))
 
     def score(self, X: Floats, targets: Floats) -> tuple[float, float]:
-        """Return cross-entropy and accuracy of direction over the scored steps."""
-        loss, accuracy = self._score(X, targets)
-        return float(loss), float(accuracy)
+        """Return the loss and the objective's second figure over the scored steps."""
+        loss, figure = self._score(X, targets)
+        return float(loss), float(figure)
 
 
 def compiled_trainer(config: MambaConfig, recipe: TrainingRecipe, window: int, n_features: int) -> Trainer:
@@ -121,7 +123,9 @@ def _optimizer(model: MambaModel, recipe: TrainingRecipe) -> Any:
     return optimizer
 
 
-def _compiled_epoch(model: MambaModel, optimizer: Any, recipe: TrainingRecipe, shape: tuple[int, int]) -> Any:
+def _compiled_epoch(
+    model: MambaModel, optimizer: Any, recipe: TrainingRecipe, objective: Objective, shape: tuple[int, int]
+) -> Any:
     """Loop over batches outside XLA, each step compiled for one fixed batch shape."""
     size = recipe.batch_size
 
@@ -129,12 +133,12 @@ def _compiled_epoch(model: MambaModel, optimizer: Any, recipe: TrainingRecipe, s
     def step(x: Tensor, targets: Tensor) -> Tensor:
         with tf.GradientTape() as tape:
             out = model.call_steps(x, training=True)[:, recipe.burn_in :]
-            loss = _loss(out, targets[:, recipe.burn_in :], recipe.return_weight)
+            loss = objective.loss(out, targets[:, recipe.burn_in :])
         optimizer.apply(tape.gradient(loss, model.trainable_variables))
         return loss
 
     window, n_features = shape
-    signature = [tf.TensorSpec((None, window, n_features)), tf.TensorSpec((None, window, 2))]
+    signature = [tf.TensorSpec((None, window, n_features)), tf.TensorSpec((None, window, objective.width))]
 
     @tf.function(input_signature=signature)  # type: ignore[untyped-decorator]
     def epoch(X: Tensor, targets: Tensor) -> Tensor:
@@ -142,44 +146,19 @@ def _compiled_epoch(model: MambaModel, optimizer: Any, recipe: TrainingRecipe, s
         for i in tf.range(batches):
             rows = slice(i * size, (i + 1) * size)
             x = tf.ensure_shape(X[rows], (size, window, n_features))
-            total += step(x, tf.ensure_shape(targets[rows], (size, window, 2)))
+            total += step(x, tf.ensure_shape(targets[rows], (size, window, objective.width)))
         return total / tf.cast(batches, tf.float32)
 
     return epoch
 
 
-def _compiled_score(model: MambaModel, shape: tuple[int, int]) -> Any:
+def _compiled_score(model: MambaModel, objective: Objective, shape: tuple[int, int]) -> Any:
     window, n_features = shape
-    signature = [tf.TensorSpec((None, window, n_features)), tf.TensorSpec((None, window, 2))]
+    signature = [tf.TensorSpec((None, window, n_features)), tf.TensorSpec((None, window, objective.width))]
 
     @tf.function(input_signature=signature)  # type: ignore[untyped-decorator]
     def score(X: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-        logit = model.call_steps(X)[..., 0]
-        up, scored = targets[..., 0], tf.math.is_finite(targets[..., 0])
-        right = tf.cast((logit > 0) == (up > 0.5), tf.float32)
-        return _mean(_cross_entropy(logit, up), scored), _mean(right, scored)
+        scored: tuple[Tensor, Tensor] = objective.score(model.call_steps(X), targets)
+        return scored
 
     return score
-
-
-def _loss(out: Tensor, targets: Tensor, return_weight: float) -> Tensor:
-    """Cross-entropy of direction plus a Huber loss on the standardized return, where it has a head."""
-    scored = tf.math.is_finite(targets[..., 0])
-    # Unknown targets are replaced before the loss, not after: the gradient of a masked NaN is NaN.
-    targets = tf.where(scored[..., None], targets, tf.zeros_like(targets))
-    loss = _cross_entropy(out[..., 0], targets[..., 0])
-    if out.shape[-1] > 1:
-        error = out[..., 1] - targets[..., 1]
-        size = tf.abs(error)
-        loss += return_weight * tf.where(size < 1.0, 0.5 * error**2, size - 0.5)
-    return _mean(loss, scored)
-
-
-def _cross_entropy(logit: Tensor, up: Tensor) -> Tensor:
-    # softplus(z) - up z
-    return tf.nn.sigmoid_cross_entropy_with_logits(labels=up, logits=logit)
-
-
-def _mean(values: Tensor, scored: Tensor) -> Tensor:
-    kept = tf.where(scored, values, tf.zeros_like(values))
-    return tf.reduce_sum(kept) / tf.maximum(tf.reduce_sum(tf.cast(scored, values.dtype)), 1.0)

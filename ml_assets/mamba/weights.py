@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Self, TypeAlias
+from typing import Any, ClassVar, Literal, Protocol, Self, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +22,7 @@ from ml_assets.mamba.weight_file import (
     write_file,
 )
 
-__all__ = ["MambaWeights", "WeightSource", "read_arrays"]
+__all__ = ["MambaWeights", "StoredModel", "WeightSource", "read_arrays"]
 
 Origin = Literal["scratch", "base", "fine_tuned"]
 
@@ -146,6 +146,23 @@ class MambaWeights:
             candidates=record["candidates"],
             **{name: record[name] for name in _RECORD},
         )
+
+
+class StoredModel(Protocol):
+    """What it takes to rebuild a model, whatever it forecasts; see `MambaWeights` for the fields."""
+
+    @property
+    def symbol(self) -> str: ...  # noqa: D102
+    @property
+    def config(self) -> MambaConfig: ...  # noqa: D102
+    @property
+    def seed(self) -> int: ...  # noqa: D102
+    @property
+    def window(self) -> int: ...  # noqa: D102
+    @property
+    def feature_names(self) -> tuple[str, ...]: ...  # noqa: D102
+    @property
+    def arrays(self) -> Mapping[str, NDArray[Any]]: ...  # noqa: D102
 
 
 WeightSource: TypeAlias = str | PathLike[str] | bytes | MambaWeights | Mapping[str, NDArray[Any]]

@@ -2,7 +2,7 @@
 
 from ml_assets.skill.baselines import ar1_forecast, majority_forecast, persistence_forecast
 from ml_assets.skill.statistics import adjusted_p_values, pesaran_timmermann
-from ml_assets.skill.succession import Champion, SuccessionRule
+from ml_assets.skill.succession import Champion, Served, SuccessionRule
 from ml_assets.skill.verdicts import Judged, Promotion, PromotionRule, SymbolVerdict, decide
 from ml_assets.skill.walk_forward import ChampionRecord, Fold, WalkForwardReport, hit_rate, score
 
@@ -13,6 +13,7 @@ __all__ = [
     "Judged",
     "Promotion",
     "PromotionRule",
+    "Served",
     "SuccessionRule",
     "SymbolVerdict",
     "WalkForwardReport",

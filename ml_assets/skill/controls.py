@@ -1,28 +1,45 @@
-"""Two simulated symbols beside the real ones: one where nothing can be forecast, one where something can.
+"""Simulated symbols beside the real ones: one where nothing can be forecast, others where something can.
 
-They go through the same assets, gates and rule. If the random walk is promoted, or the planted edge is not,
-something is wrong that no gate foresaw, and no promotion of that run counts.
+They go through the same assets, gates and rule. If the random walk is promoted, or a planted edge is not,
+something is wrong that no gate foresaw, and no promotion of that run counts. Direction and variance have the
+walk in common, whose steps are independent and of constant variance. What is planted is each one's own: a
+market with both would have heavier tails, and its direction would be harder to learn.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from ml_assets.prices import PriceHistory, PriceSource, Problem
 from ml_assets.simulation import simulate
 
-__all__ = ["CONTROLS", "EDGE", "WALK", "ControlledSource", "control_failures"]
+__all__ = [
+    "CONTROLS",
+    "DIRECTION_CONTROLS",
+    "EDGE",
+    "VARIANCE",
+    "VARIANCE_CONTROLS",
+    "WALK",
+    "ControlledSource",
+    "asked_for",
+    "control_failures",
+]
 
-WALK, EDGE = "CONTROL-WALK", "CONTROL-EDGE"
-CONTROLS = (EDGE, WALK)
+WALK, EDGE, VARIANCE = "CONTROL-WALK", "CONTROL-EDGE", "CONTROL-VARIANCE"
+DIRECTION_CONTROLS = (EDGE, WALK)
+VARIANCE_CONTROLS = (VARIANCE, WALK)
+CONTROLS = (EDGE, VARIANCE, WALK)
+"""All reserved names: whatever is judged, none of them counts as a symbol."""
 
 _DAYS = 4000
-_MARKETS = {WALK: ("random_walk", 0.5), EDGE: ("product", 0.7)}
+_MARKETS = {WALK: ("random_walk", 0.5), EDGE: ("product", 0.7), VARIANCE: ("leverage", 0.5)}
 _SEED = 1
 
 
 class ControlledSource:
-    """A price source with the two control symbols added; everything else is handed on.
+    """A price source with the control symbols added; everything else is handed on.
+
+    `VARIANCE` can be loaded, but is not on offer: nobody asks for its direction.
 
     Raises
     ------
@@ -35,12 +52,12 @@ class ControlledSource:
         self._histories: dict[str, PriceHistory] = {}
 
     def symbols(self) -> list[str]:
-        """Symbols of the source and the controls, sorted."""
+        """Symbols of the source and the controls of direction, sorted."""
         own = self._source.symbols()
         taken = sorted(set(own) & set(CONTROLS))
         if taken:
             raise ValueError(f"{', '.join(taken)} is the name of a simulated control; rename that file")
-        return sorted([*own, *CONTROLS]) if own else []
+        return sorted([*own, *DIRECTION_CONTROLS]) if own else []
 
     def load(self, symbol: str) -> PriceHistory:
         """Load one symbol; a control is simulated, always the same."""
@@ -57,19 +74,28 @@ class ControlledSource:
         return self._source.problems()
 
 
-def control_failures(verdicts: Mapping[str, str]) -> str | None:
+def control_failures(verdicts: Mapping[str, str], planted: str = EDGE) -> str | None:
     """Say why a run's promotions are void; None if the controls came out as they must.
 
     Parameters
     ----------
     verdicts : mapping of str to str
         Verdict by control symbol.
+    planted : str
+        The control that must be promoted; the other one is always `WALK`.
     """
-    if WALK not in verdicts or EDGE not in verdicts:
-        missing = ", ".join(sorted({WALK, EDGE} - set(verdicts)))
-        return f"the controls were not judged ({missing})"
+    if missing := sorted({WALK, planted} - set(verdicts)):
+        return f"the controls were not judged ({', '.join(missing)})"
     if verdicts[WALK] == "PROMOTE":
         return f"{WALK}, a random walk, would have been promoted: there is a leak"
-    if verdicts[EDGE] != "PROMOTE":
-        return f"{EDGE}, a market with a known edge, was not promoted ({verdicts[EDGE]}): training is broken"
+    if verdicts[planted] != "PROMOTE":
+        return (
+            f"{planted}, a market with a known edge, was not promoted ({verdicts[planted]}): training is "
+            "broken"
+        )
     return None
+
+
+def asked_for(symbols: Collection[str], controls: Collection[str]) -> list[str]:
+    """Drop the controls that belong to another target: they have a partition, but no report to be judged."""
+    return [s for s in symbols if s not in CONTROLS or s in controls]

@@ -1,4 +1,7 @@
-"""Who serves a symbol: the champion stays until a challenger beats it on the same days, or it fails."""
+"""Who serves a symbol: the champion stays until a challenger beats it on the same days, or it fails.
+
+One rule for every target; what a target brings is the comparison on the common days.
+"""
 
 from __future__ import annotations
 
@@ -9,20 +12,21 @@ import numpy as np
 from ml_assets.skill.statistics import decline_p, paired_p
 from ml_assets.skill.walk_forward import WalkForwardReport
 
-__all__ = ["Champion", "SuccessionRule", "succeed"]
+__all__ = ["Champion", "Comparison", "Served", "SuccessionRule", "compare_directions", "succeed"]
 
 
 @dataclass(frozen=True)
 class Champion:
     """A model in service: its weights, the report that won it the place, and what that promised.
 
-    ``scored_until`` is the last day (ISO) of that report, ``accuracy`` its share of days.
+    ``scored_until`` is the last day (ISO) of that report, ``accuracy`` its share of days; None for a model of
+    variance, which is held against its best baseline instead.
     """
 
     weights_sha256: str
     report_sha256: str
     scored_until: str
-    accuracy: float
+    accuracy: float | None = None
 
 
 @dataclass(frozen=True)
@@ -44,31 +48,63 @@ class SuccessionRule:
     minimum_days: int = 60
 
 
+@dataclass(frozen=True)
+class Served:
+    """A champion with what it forecasts; ``horizon`` is None where the target has only one."""
+
+    symbol: str
+    horizon: int | None
+    champion: Champion
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Candidate and champion on the days that both have forecast unseen.
+
+    ``replace_p`` is the paired one-sided p-value that the candidate is no better, ``decline_p`` that the
+    champion keeps what it promised; ``standing`` says in words how the champion did.
+    """
+
+    days: int
+    replace_p: float
+    decline_p: float
+    standing: str
+
+
 def succeed(
     champion: Champion | None,
-    candidate: Champion,
-    report: WalkForwardReport,
+    candidate: Champion | None,
+    comparison: Comparison | None,
     verdict: str,
     rule: SuccessionRule,
+    *,
+    void: bool = False,
 ) -> tuple[Champion | None, str]:
-    """Decide who serves from now on.
+    """Decide who serves from now on, whatever is forecast.
 
     Parameters
     ----------
     champion
         The model in service, if any.
-    candidate, report
-        What was judged now.
+    candidate
+        What was judged now; None without a certified report.
+    comparison
+        Of both; None if they have no day in common.
     verdict
         The verdict on the candidate.
     rule
         Thresholds.
+    void
+        Whether the run's controls failed: then nothing counts, neither for a model nor against one.
 
     Returns
     -------
     champion, reason
         The model in service from now on, or None; and why.
     """
+    if void or candidate is None:
+        why = "the run is void" if void else "no new certified report"
+        return champion, "none" if champion is None else f"kept: {why}"
     if champion is None:
         return (candidate, "new") if verdict == "PROMOTE" else (None, "none")
     if verdict == "QUARANTINE":
@@ -77,31 +113,33 @@ def succeed(
         if verdict == "PROMOTE":
             return candidate, "kept: scored again"
         return None, "retired: scored again, it no longer passes"
-    common = _common(report)
-    if common is None or len(common[0]) < rule.minimum_days:
-        days = 0 if common is None else len(common[0])
+    days = 0 if comparison is None else comparison.days
+    if comparison is None or days < rule.minimum_days:
         return champion, f"kept: {days} days in common with the new model, {rule.minimum_days} needed"
-    challenger_right, champion_right = common
     if verdict == "PROMOTE":
-        p = paired_p(challenger_right, champion_right)
+        p = comparison.replace_p
         if p <= rule.replace_p:
-            return candidate, f"replaced: paired p {p:.3f} on {len(champion_right)} common days"
+            return candidate, f"replaced: paired p {p:.3f} on {days} common days"
         return champion, f"kept: paired p {p:.3f} > {rule.replace_p:.2f}, a tie keeps it"
-    p = decline_p(champion_right, champion.accuracy)
+    p = comparison.decline_p
     if p <= rule.retire_p:
-        return None, (
-            f"retired: {np.mean(champion_right):.1%} on {len(champion_right)} days where "
-            f"{champion.accuracy:.1%} was promised (p {p:.3f}), and the retrained model does not pass"
-        )
-    return champion, f"kept: {np.mean(champion_right):.1%} on {len(champion_right)} days, no decline shown"
+        return None, f"retired: {comparison.standing} (p {p:.3f}), and the retrained model does not pass"
+    return champion, f"kept: {comparison.standing}, no decline shown"
 
 
-def _common(report: WalkForwardReport) -> tuple[np.ndarray, np.ndarray] | None:
-    """Hits of the candidate and of the champion on the days that both have forecast unseen."""
+def compare_directions(report: WalkForwardReport, champion: Champion | None) -> Comparison | None:
+    """Compare hits of the candidate and of the champion; None if the report asked no champion."""
     record = report.champion
-    if record is None:
+    if record is None or champion is None or champion.accuracy is None:
         return None
     place = {day: i for i, day in enumerate(report.dates)}
     at = np.array([place[day] for day in record.dates], dtype=int)
     rose = np.array(report.realized)[at] > 0
-    return report.right[at], (np.array(record.probability) > 0.5) == rose
+    ours, theirs = report.right[at], (np.array(record.probability) > 0.5) == rose
+    share = f"{np.mean(theirs):.1%}" if len(at) else "nothing"
+    return Comparison(
+        days=len(at),
+        replace_p=paired_p(ours, theirs),
+        decline_p=decline_p(theirs, champion.accuracy),
+        standing=f"{share} on {len(at)} days where {champion.accuracy:.1%} was promised",
+    )

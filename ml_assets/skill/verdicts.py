@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import ClassVar, Generic, TypeVar
 
 from ml_assets.artifact import JsonArtifact
-from ml_assets.skill.controls import CONTROLS, control_failures
+from ml_assets.skill.controls import CONTROLS, DIRECTION_CONTROLS, control_failures
 from ml_assets.skill.statistics import adjusted_p_values
-from ml_assets.skill.succession import Champion, SuccessionRule, succeed
+from ml_assets.skill.succession import Champion, Served, SuccessionRule, compare_directions, succeed
 from ml_assets.skill.walk_forward import WalkForwardReport
 
 __all__ = ["Judged", "Promotion", "PromotionRule", "SymbolVerdict", "decide"]
 
 PROMOTE, RETRAIN, REJECT, QUARANTINE = "PROMOTE", "RETRAIN", "REJECT", "QUARANTINE"
+
+Report = TypeVar("Report")
 
 
 @dataclass(frozen=True)
@@ -46,10 +48,10 @@ class PromotionRule:
 
 
 @dataclass(frozen=True)
-class Judged:
+class Judged(Generic[Report]):
     """A certified report with what names it: its version and that of the weights it scored."""
 
-    report: WalkForwardReport
+    report: Report
     report_sha256: str
     weights_sha256: str
 
@@ -95,9 +97,13 @@ class Promotion(JsonArtifact):
         """Symbols that have a model in service."""
         return sorted(self.champions)
 
+    def served(self) -> list[Served]:
+        """The models in service, sorted by symbol."""
+        return [Served(symbol, None, champion) for symbol, champion in sorted(self.champions.items())]
+
 
 def decide(
-    reports: Mapping[str, Judged | str],
+    reports: Mapping[str, Judged[WalkForwardReport] | str],
     rule: PromotionRule | None = None,
     champions: Mapping[str, Champion] | None = None,
 ) -> Promotion:
@@ -121,7 +127,7 @@ def decide(
     # one of them is would let Benjamini-Hochberg reject more of the rest.
     controls = [
         _judge(c, reports[c], float(adjusted_p_values([*p_values, _p_value(c, reports[c], rule)])[-1]), rule)
-        for c in CONTROLS
+        for c in DIRECTION_CONTROLS
         if c in reports
     ]
     void = control_failures({v.symbol: v.verdict for v in controls})
@@ -132,14 +138,14 @@ def decide(
         if void is not None and verdict.verdict == PROMOTE:
             verdict = _with(verdict, REJECT, f"void: {void}")
         served = champions.get(symbol)
-        if void is not None:  # nothing of this run counts, neither for a model nor against one
-            champion, service = served, "none" if served is None else "kept: the run is void"
-        elif isinstance(report, str):
-            champion, service = served, "none" if served is None else "kept: no new certified report"
-        else:
-            champion, service = succeed(
-                served, _candidate(report), report.report, verdict.verdict, rule.succession
-            )
+        champion, service = succeed(
+            served,
+            _candidate(report) if isinstance(report, Judged) else None,
+            compare_directions(report.report, served) if isinstance(report, Judged) else None,
+            verdict.verdict,
+            rule.succession,
+            void=void is not None,
+        )
         if champion is not None:
             in_service[symbol] = champion
         verdicts.append(_with(verdict, verdict.verdict, verdict.reason, service))
@@ -150,12 +156,12 @@ def decide(
     )
 
 
-def _candidate(judged: Judged) -> Champion:
+def _candidate(judged: Judged[WalkForwardReport]) -> Champion:
     report = judged.report
     return Champion(judged.weights_sha256, judged.report_sha256, report.dates[-1], report.accuracy)
 
 
-def _p_value(symbol: str, judged: Judged | str, rule: PromotionRule) -> float:
+def _p_value(symbol: str, judged: Judged[WalkForwardReport] | str, rule: PromotionRule) -> float:
     """What enters Benjamini-Hochberg: 1 for whatever cannot be promoted in any case.
 
     Left in, such a find would loosen the bar for the others and then drop out: the false share among those
@@ -172,7 +178,9 @@ def _p_value(symbol: str, judged: Judged | str, rule: PromotionRule) -> float:
     return report.corrected_p if promotable else 1.0
 
 
-def _judge(symbol: str, judged: Judged | str, adjusted: float, rule: PromotionRule) -> SymbolVerdict:
+def _judge(
+    symbol: str, judged: Judged[WalkForwardReport] | str, adjusted: float, rule: PromotionRule
+) -> SymbolVerdict:
     if isinstance(judged, str):
         return SymbolVerdict(
             symbol, REJECT, f"no certified report: {judged}", 0, None, None, None, 1.0, adjusted, 0, "none"

@@ -85,6 +85,11 @@ class WalkForwardReport(JsonArtifact):
         return len(self.dates)
 
     @property
+    def predictions(self) -> list[float]:
+        """What was forecast, for telling attempts apart."""
+        return self.probability
+
+    @property
     def best_baseline(self) -> tuple[str, float]:
         """Name and accuracy of the strongest baseline that a promotion has to beat."""
         named = {name: self.baselines[name] for name in PROMOTION_BASELINES if name in self.baselines}

@@ -8,12 +8,17 @@ from ml_assets.gates.fleet import controls_decide, every_symbol_judged, rule_app
 from ml_assets.gates.release import every_version_certified, judged_version, measured_version, only_promoted
 from ml_assets.pinn import LatencyReport, PinnWeights
 from ml_assets.release import Release, champions_of, compose_release, pin_champions
-from ml_assets.skill import Judged, Promotion, PromotionRule, WalkForwardReport, decide
-from ml_assets.storage import ArtifactStore, Certificate, NotCertified, follow_input, input_key, read_input
+from ml_assets.skill import Promotion, PromotionRule, WalkForwardReport, decide
+from ml_assets.skill.controls import DIRECTION_CONTROLS, asked_for
+from ml_assets.storage import ArtifactStore, Certificate, NotCertified, follow_input, read_input
+from ml_assets.volatility import VolatilityPromotion
+from orchestration.assets._champions import as_judged
 from orchestration.gating import Certified, Refusal, Staged, gated_asset, verified
 from orchestration.settings import Settings
 
 __all__ = ["ReleaseConfig", "promotion", "release"]
+
+Inputs = tuple[Certified[Any], ...]
 
 
 class ReleaseConfig(dg.Config):
@@ -44,11 +49,12 @@ def promotion(
         raise dg.Failure(
             "no symbol has been attempted yet; materialize walk_forward_report first", allow_retries=False
         )
-    judged = {s: r.reason if isinstance(r, Refusal) else _judged(s, r) for s, r in reports.items()}
+    reports = {s: reports[s] for s in asked_for(reports, DIRECTION_CONTROLS)}
+    judged = {s: as_judged(r, s, "mamba_weights") for s, r in reports.items()}
     rule = PromotionRule(
         false_discovery_rate=settings.false_discovery_rate, quarantine_accuracy=settings.quarantine_accuracy
     )
-    before = champions_of(store)
+    before = {one.symbol: one.champion for one in champions_of(store, Promotion)}
     verdict = decide(judged, rule, before)
     pin_champions(store, verdict)  # before anybody may rely on them
     return Staged(
@@ -77,6 +83,8 @@ def promotion(
         "verdicts": verified("promotion"),
         "latency": verified("latency_benchmark"),
         "options": verified("pinn_weights"),
+        # Judged by a command of its own: a help, but no need.
+        "variance": verified("volatility_promotion", keep_refusals=True),
     },
     gates={
         "every_version_certified": "Each released artifact is read through its certificate.",
@@ -90,28 +98,35 @@ def release(
     verdicts: Certified[Promotion],
     latency: Certified[LatencyReport],
     options: Certified[PinnWeights],
+    variance: Certified[VolatilityPromotion] | Refusal,
     store: dg.ResourceParam[ArtifactStore],
 ) -> Staged:
     """Compose the manifest, or bring an earlier one back."""
-    inputs: tuple[Certified[Any], ...]
+    inputs: Inputs
     if config.rollback_to:
-        manifest, verdicts, latency_made, inputs = _earlier(store, config.rollback_to)
+        manifest, verdicts, latency_made, variance, inputs = _earlier(store, config.rollback_to)
     else:
-        manifest = compose_release(store, verdicts.value, options.certificate)
+        why = (
+            f"variance is not judged: {variance.reason}" if isinstance(variance, Refusal) else variance.value
+        )
+        manifest = compose_release(store, verdicts.value, options.certificate, why)
         latency_made, inputs = latency.certificate, (verdicts, latency, options)
+        inputs = inputs if isinstance(variance, Refusal) else (*inputs, variance)
     judged = verdicts.value
+    judged_variance = None if isinstance(variance, Refusal) else variance.value
     return Staged(
         manifest,
         gates={
             "every_version_certified": lambda r: every_version_certified(store, r),
-            "only_promoted": lambda r: only_promoted(judged, r),
-            "judged_version": lambda r: judged_version(store, judged, r),
+            "only_promoted": lambda r: only_promoted(judged, r, judged_variance),
+            "judged_version": lambda r: judged_version(store, judged, r, judged_variance),
             "measured_version": lambda r: measured_version(latency_made, r),
         },
         inputs=inputs,
         metadata={
             "released": [f"{v.asset} {v.partition or ''} {v.sha256[:12]}".strip() for v in manifest.versions],
             "withheld": manifest.withheld,
+            "withheld_variance": manifest.withheld_variance,
             "rolled_back_to": config.rollback_to or "no",
         },
         alias="manifest/release.json",
@@ -120,23 +135,27 @@ def release(
 
 def _earlier(
     store: ArtifactStore, sha256: str
-) -> tuple[Release, Certified[Promotion], Certificate, tuple[Certified[Any], ...]]:
+) -> tuple[Release, Certified[Promotion], Certificate, Certified[VolatilityPromotion] | Refusal, Inputs]:
     """An earlier release with the verdicts and the measurement that it was made from, each verified."""
     try:
         data, made = store.read("release", None, sha256)
         judged, judged_made = read_input(store, made, "promotion", None)
         latency = follow_input(store, made, "latency_benchmark", None)
         options = follow_input(store, made, "pinn_weights", None)
+        variance = _earlier_variance(store, made)
     except NotCertified as error:
         raise dg.Failure(f"cannot go back to release {sha256[:12]}: {error}", allow_retries=False) from error
     verdicts = Certified(Promotion.from_bytes(judged), judged_made)
-    inputs = (verdicts, Certified(None, latency), Certified(None, options))
-    return Release.from_bytes(data), verdicts, latency, inputs
+    inputs: Inputs = (verdicts, Certified(None, latency), Certified(None, options))
+    inputs = inputs if isinstance(variance, Refusal) else (*inputs, variance)
+    return Release.from_bytes(data), verdicts, latency, variance, inputs
 
 
-def _judged(symbol: str, report: Certified[WalkForwardReport]) -> Judged:
-    weights = report.certificate.inputs[input_key("mamba_weights", symbol)]
-    return Judged(report.value, report.certificate.sha256, weights)
+def _earlier_variance(store: ArtifactStore, made: Certificate) -> Certified[VolatilityPromotion] | Refusal:
+    if VolatilityPromotion.kind not in made.inputs:
+        return Refusal(None, "it was not judged when that release was made")
+    data, certificate = read_input(store, made, VolatilityPromotion.kind, None)
+    return Certified(VolatilityPromotion.from_bytes(data), certificate)
 
 
 def _age(report: Certified[WalkForwardReport] | Refusal) -> str:

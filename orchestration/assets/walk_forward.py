@@ -14,7 +14,6 @@ from ml_assets.gates.lineage import one_lineage
 from ml_assets.gates.skill import every_test_day_scored, figures_recomputed, predictions_reproduced
 from ml_assets.mamba import MambaBaseWeights, MambaWeights
 from ml_assets.prices import PriceHistory
-from ml_assets.release import Release
 from ml_assets.reports.pictures import markdown_picture
 from ml_assets.reports.walk_forward import walk_forward_pages, walk_forward_picture
 from ml_assets.sequences import SequenceConfig, SequenceSet, build_sequences
@@ -22,7 +21,8 @@ from ml_assets.skill import ChampionRecord, WalkForwardReport, score
 from ml_assets.skill.attempts import attempt_number, earlier_reports
 from ml_assets.skill.champion import champion_record
 from ml_assets.steps import Steps
-from ml_assets.storage import ArtifactStore, NotCertified, read_input
+from ml_assets.storage import ArtifactStore, read_input
+from orchestration.assets._champions import released_model
 from orchestration.gating import Certified, Staged, gated_asset, verified
 from orchestration.partitions import SYMBOLS
 from orchestration.settings import Settings
@@ -139,19 +139,10 @@ def _champion(
     """What the released model says about the last fold, if there is one and it is not this very version."""
     from ml_assets.mamba import predict_direction
 
-    if store.current("release") is None:
+    found = released_model(store, "mamba_weights", sequences.symbol, weights.certificate.sha256)
+    if found is None:
         return None
-    manifest = Release.from_bytes(store.read("release")[0])
-    released = manifest.version("mamba_weights", sequences.symbol)
-    if released is None or released == weights.certificate.sha256:
-        return None
-    try:
-        data, _ = store.read("mamba_weights", sequences.symbol, released)
-    except NotCertified as error:
-        raise dg.Failure(
-            f"the released model of {sequences.symbol} cannot be compared: {error}", allow_retries=False
-        ) from error
-    return champion_record(sequences, MambaWeights.from_bytes(data), released, predict_direction)
+    return champion_record(sequences, MambaWeights.from_bytes(found[1]), found[0], predict_direction)
 
 
 def _metadata(report: WalkForwardReport) -> dict[str, object]:

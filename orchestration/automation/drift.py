@@ -8,7 +8,7 @@ the next ticks read.
 import dagster as dg
 import numpy as np
 
-from ml_assets.champions import Champion, champions
+from ml_assets.champions import WatchedModel, champions
 from ml_assets.drift import DriftReport
 from ml_assets.prices import PriceFileError, PriceSource, PriceSourceError
 from ml_assets.storage import ArtifactStore, NotCertified
@@ -103,7 +103,7 @@ def drift_retrain(status: dg.DefaultSensorStatus) -> dg.SensorDefinition:
     return sensor
 
 
-def _new_days(source: PriceSource, champion: Champion) -> int:
+def _new_days(source: PriceSource, champion: WatchedModel) -> int:
     """Days with a known outcome since the report, as far as prices tell; 0 if they cannot be read now."""
     try:
         dates = source.load(champion.symbol).dates.to_numpy()
@@ -113,7 +113,7 @@ def _new_days(source: PriceSource, champion: Champion) -> int:
     return max(0, new - 2 * champion.horizon + 1) // champion.horizon
 
 
-def _last_look(store: ArtifactStore, champion: Champion) -> DriftReport | None:
+def _last_look(store: ArtifactStore, champion: WatchedModel) -> DriftReport | None:
     try:
         report = DriftReport.from_bytes(store.read("drift_report", champion.symbol)[0])
     except NotCertified:
@@ -121,18 +121,18 @@ def _last_look(store: ArtifactStore, champion: Champion) -> DriftReport | None:
     return report if report.champion == champion.weights else None
 
 
-def _days_looked_at(store: ArtifactStore, champion: Champion) -> int:
+def _days_looked_at(store: ArtifactStore, champion: WatchedModel) -> int:
     last = _last_look(store, champion)
     return 0 if last is None else last.accuracy.days
 
 
-def _found(store: ArtifactStore, champion: Champion) -> dict[str, str]:
+def _found(store: ArtifactStore, champion: WatchedModel) -> dict[str, str]:
     last = _last_look(store, champion)
     return {} if last is None else last.reasons
 
 
 def _look(
-    instance: dg.DagsterInstance, champion: Champion, days: int, settings: Settings
+    instance: dg.DagsterInstance, champion: WatchedModel, days: int, settings: Settings
 ) -> dg.RunRequest | None:
     """Ask for the look, unless it was tried too often."""
     key = f"{champion.symbol}-{champion.weights[:12]}-{days}"

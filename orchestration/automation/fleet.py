@@ -111,7 +111,23 @@ class _Work:
             others = [self._step("base_pipeline")] if self.config.renew_base and ready else []
             models = dict(self._each(workers, ready, MODEL_ASSETS))
         verdict = self._step("fleet_verdict", self._verdict_assets())
+        if self.settings.volatility and ready:
+            others += self._forecast_variance(ready, together)
         self._close({**data, **models}, [*others, verdict], verdict)
+
+    def _forecast_variance(self, ready: Sequence[str], together: int) -> list[RunOutcome]:
+        """Also the variance of these symbols; whatever comes of it, their direction has been judged."""
+        from orchestration.volatility import forecast_fleet, variance_symbols
+
+        symbols = variance_symbols(ready)
+        register_symbols(self.context.instance, symbols)
+        outcomes = []
+        for outcome in forecast_fleet(
+            self.settings, self.store, symbols, self._run, together, tags=self._tags()
+        ):
+            self._log(outcome)
+            outcomes.append(outcome)
+        return outcomes
 
     def _symbols(self) -> list[str]:
         if self.config.symbols:

@@ -13,6 +13,7 @@ import dagster as dg
 from ml_assets.prices import PriceHistory
 from ml_assets.prices.watch import fingerprint
 from ml_assets.skill import Promotion
+from ml_assets.skill.controls import DIRECTION_CONTROLS, asked_for
 from ml_assets.storage import ArtifactStore, Certificate, FileLock, LockTimeout, NotCertified, input_key
 from orchestration.instance import close_dead_runs
 from orchestration.partitions import SYMBOLS
@@ -43,9 +44,9 @@ PARTITION = "dagster/partition"
 
 
 def known_symbols(instance: dg.DagsterInstance) -> list[str]:
-    """Symbols that have a partition, sorted."""
+    """Symbols that have a partition, sorted; without the control that only variance asks for."""
     assert SYMBOLS.name is not None
-    return sorted(instance.get_dynamic_partitions(SYMBOLS.name))
+    return sorted(asked_for(instance.get_dynamic_partitions(SYMBOLS.name), DIRECTION_CONTROLS))
 
 
 def fleet_lock(settings: Settings) -> FileLock:
@@ -151,8 +152,9 @@ def stale_verdict(instance: dg.DagsterInstance, store: ArtifactStore) -> tuple[s
     options = [current(store, asset) for asset in ("pinn_weights", "latency_benchmark")]
     if not reports or None in options:
         return None
+    others = [*options, current(store, "volatility_promotion")]
     wanted = {*reports, *attempted(instance, symbols)}
-    versions = [*(f"{s} {reports.get(s)}" for s in sorted(wanted)), *(c.sha256 for c in options if c)]
+    versions = [*(f"{s} {reports.get(s)}" for s in sorted(wanted)), *(c.sha256 for c in others if c)]
     key = hashlib.sha256("|".join(versions).encode()).hexdigest()[:16]
     reason = _stale_promotion(store, reports, wanted) or _stale_release(store)
     return None if reason is None else (reason, key)
@@ -179,7 +181,7 @@ def _stale_release(store: ArtifactStore) -> str | None:
     release = current(store, "release")
     if release is None:
         return "nothing was ever released"
-    for asset in ("promotion", "latency_benchmark", "pinn_weights"):
+    for asset in ("promotion", "latency_benchmark", "pinn_weights", "volatility_promotion"):
         newest = current(store, asset)
         if newest is not None and release.inputs.get(input_key(asset, None)) != newest.sha256:
             return f"a newer {asset} than the released one"

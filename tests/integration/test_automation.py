@@ -19,7 +19,7 @@ from ml_assets.drift import DriftReport
 from ml_assets.release import Release
 from ml_assets.simulation import price_history, simulate
 from ml_assets.skill import Promotion
-from ml_assets.skill.controls import CONTROLS
+from ml_assets.skill.controls import DIRECTION_CONTROLS
 from orchestration.automation.alerts import ALERTED
 from orchestration.automation.fleet import FLEET_RUN, REASON
 from orchestration.automation.standing import PARTITION
@@ -98,9 +98,9 @@ def test_weekly_retrain_goes_through_the_fleet_in_order(open_fleet: Open) -> Non
             )
             ranks[rank].append((child.start_time, child.end_time, run.tags.get(PARTITION)))
             assert run.tags[REASON].startswith("weekly retrain of 2026-11-28")
-        assert {p for *_, p in ranks["data"]} == {"EDGE", "WALK", "SHORT", *CONTROLS}
+        assert {p for *_, p in ranks["data"]} == {"EDGE", "WALK", "SHORT", *DIRECTION_CONTROLS}
         # SHORT failed, and stopped nobody.
-        assert {p for *_, p in ranks["model"]} == {"EDGE", "WALK", *CONTROLS}
+        assert {p for *_, p in ranks["model"]} == {"EDGE", "WALK", *DIRECTION_CONTROLS}
         order = ["data", "base", "model", "verdict"]
         for earlier, later in pairwise(order):
             assert max(end for _, end, _ in ranks[earlier]) <= min(start for start, *_ in ranks[later])

@@ -47,6 +47,8 @@ PER_SYMBOL = {
     "mamba_weights",
     "walk_forward_report",
     "drift_report",
+    "volatility_weights",
+    "volatility_report",
 }
 
 

@@ -13,7 +13,7 @@ from ml_assets.prices import open_source
 from ml_assets.release import Release
 from ml_assets.simulation import simulate
 from ml_assets.skill import Promotion, SymbolVerdict, WalkForwardReport
-from ml_assets.skill.controls import CONTROLS, EDGE, WALK
+from ml_assets.skill.controls import DIRECTION_CONTROLS, EDGE, WALK
 from ml_assets.storage import Certificate, read_certified
 from orchestration import _dagster_private as private
 from orchestration.definitions import BASE_ASSETS, FLEET_ASSETS, OPTION_ASSETS, SYMBOL_ASSETS
@@ -39,7 +39,9 @@ def verdicts(project: Project) -> dict[str, SymbolVerdict]:
 
 def places() -> list[tuple[str, str | None]]:
     """Every asset and partition that the run should have published."""
-    return [(a, s) for a in PER_SYMBOL for s in ("EDGE", "WALK", *CONTROLS)] + [(a, None) for a in SINGLE]
+    return [(a, s) for a in PER_SYMBOL for s in ("EDGE", "WALK", *DIRECTION_CONTROLS)] + [
+        (a, None) for a in SINGLE
+    ]
 
 
 def test_planted_edge_is_promoted_and_the_random_walk_is_not(project: Project) -> None:
@@ -52,7 +54,7 @@ def test_controls_are_judged_beside_the_symbols_and_teach_nobody(project: Projec
     promotion = Promotion.from_bytes(project.store.read("promotion")[0])
     assert promotion.void is None
     assert {v.symbol: v.verdict == "PROMOTE" for v in promotion.controls} == {EDGE: True, WALK: False}
-    assert not set(promotion.champions) & set(CONTROLS)
+    assert not set(promotion.champions) & set(DIRECTION_CONTROLS)
     base = project.current("mamba_base_weights")
     assert sorted(base.inputs) == ["split_sequences/EDGE", "split_sequences/WALK"]
 
@@ -122,8 +124,11 @@ def test_release_holds_promoted_symbols_and_nothing_else(project: Project) -> No
         assert certificate.passed
     by_people = json.loads((Path(project.settings.store_url) / "manifest" / "release.json").read_text())
     assert by_people["versions"] == [
-        {"asset": v.asset, "partition": v.partition, "sha256": v.sha256} for v in manifest.versions
+        {"asset": v.asset, "partition": v.partition, "sha256": v.sha256, "horizon": None}
+        for v in manifest.versions
     ]
+    (why,) = manifest.withheld_variance.values()  # nobody has asked for it
+    assert why.startswith("no model with skill: variance is not judged")
 
 
 @pytest.mark.parametrize(("asset", "partition"), places())
@@ -164,7 +169,9 @@ def test_certificates_chain_the_release_to_the_raw_prices(project: Project) -> N
             follow(found)
 
     follow(project.current("release"))
-    expected = {f"{asset}/{symbol}" for asset in PER_SYMBOL for symbol in ("EDGE", "WALK", *CONTROLS)}
+    expected = {
+        f"{asset}/{symbol}" for asset in PER_SYMBOL for symbol in ("EDGE", "WALK", *DIRECTION_CONTROLS)
+    }
     assert set(seen) == expected | {"mamba_base_weights", "promotion", "latency_benchmark", "pinn_weights"}
     prices = open_source(project.settings.prices).load("EDGE")
     assert project.store.read("raw_prices", "EDGE", seen["raw_prices/EDGE"].sha256)[0] == prices.to_bytes()

@@ -10,6 +10,7 @@ from typing import Any
 import dagster as dg
 import pytest
 
+from ml_assets.skill.controls import VARIANCE, WALK
 from orchestration.automation import fleet as fleet_module
 from orchestration.automation.alerts import alert_of
 from orchestration.definitions import build_defs
@@ -30,7 +31,9 @@ def outcome(job: str, partition: str | None, success: bool) -> RunOutcome:
     return RunOutcome(job, partition, success, 1, 0, reason, None, 0.1, f"{job}-{partition}")
 
 
-def run_fleet(root: Path, monkeypatch: pytest.MonkeyPatch, failing: set[str], **config: Any) -> Any:
+def run_fleet(
+    root: Path, monkeypatch: pytest.MonkeyPatch, failing: set[str], volatility: bool = False, **config: Any
+) -> Any:
     """Execute the job with its inner runs replaced by their outcomes; returns the run and what it ran."""
     ran: list[tuple[str, str | None]] = []
 
@@ -45,7 +48,7 @@ def run_fleet(root: Path, monkeypatch: pytest.MonkeyPatch, failing: set[str], **
         return outcome(job, partition, not {job, partition} & failing)
 
     monkeypatch.setattr(fleet_module, "run_job", pretend)
-    with open_project(root, Market({})) as project:
+    with open_project(root, Market({}), volatility=volatility) as project:
         project.instance.add_dynamic_partitions("symbols", ["A", "B"])
         job = project.defs.resolve_job_def("fleet_update")
         result = job.execute_in_process(
@@ -71,6 +74,17 @@ def test_order_and_symbols_that_are_gone(tmp_path: Path, monkeypatch: pytest.Mon
 def test_base_model_is_left_as_it_is_where_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _, ran, _ = run_fleet(tmp_path, monkeypatch, set(), renew_base=False)
     assert ("base_pipeline", None) not in ran
+
+
+@pytest.mark.parametrize("failing", [set(), {"volatility_pipeline"}, {"volatility_verdict"}])
+def test_variance_follows_where_the_setting_asks(
+    failing: set[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, ran, _ = run_fleet(tmp_path, monkeypatch, failing, volatility=True)
+    assert run.is_success  # direction has its verdict, whatever became of variance
+    at = ran.index(("fleet_verdict", None)) + 1
+    forecast = [("volatility_pipeline", s) for s in ("A", "B", VARIANCE, WALK)]
+    assert ran[at:] == [*forecast, ("volatility_verdict", None)]
 
 
 @pytest.mark.parametrize("failing", [{"A"}, {"base_pipeline"}, {"A", "base_pipeline"}])

@@ -6,8 +6,18 @@ import numpy as np
 import pytest
 
 from ml_assets.prices import PriceSourceError
-from ml_assets.simulation import simulate
-from ml_assets.skill.controls import CONTROLS, EDGE, WALK, ControlledSource, control_failures
+from ml_assets.simulation import LEVERAGE, simulate
+from ml_assets.skill.controls import (
+    CONTROLS,
+    DIRECTION_CONTROLS,
+    EDGE,
+    VARIANCE,
+    VARIANCE_CONTROLS,
+    WALK,
+    ControlledSource,
+    asked_for,
+    control_failures,
+)
 from tests.integration.project import Market
 
 
@@ -51,6 +61,20 @@ def test_the_edge_is_there_and_no_line_through_the_last_returns_sees_it() -> Non
     assert np.mean((product > 0) == up) == pytest.approx(0.7, abs=0.01)
     for lag in (returns[1:-1], returns[:-2]):
         assert abs(np.corrcoef(np.sign(lag), np.sign(returns[2:]))[0, 1]) < 0.03
+
+
+def test_the_planted_variance_is_there_and_sizes_of_moves_do_not_show_it() -> None:
+    returns = np.diff(np.log(simulate("leverage", 20_000, seed=5).prices.frame["close"].to_numpy()))
+    squares, fell = returns[1:] ** 2, returns[:-1] < 0
+    low, high = LEVERAGE
+    assert squares[fell].mean() / squares[~fell].mean() == pytest.approx((high / low) ** 2, rel=0.05)
+    assert abs(np.corrcoef(returns[:-1] ** 2, squares)[0, 1]) < 0.03
+
+
+def test_each_target_is_asked_about_its_own_controls() -> None:
+    everyone = ["AAA", EDGE, VARIANCE, WALK]
+    assert asked_for(everyone, DIRECTION_CONTROLS) == ["AAA", EDGE, WALK]
+    assert asked_for(everyone, VARIANCE_CONTROLS) == ["AAA", VARIANCE, WALK]
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from ml_assets.skill import Judged, Promotion, decide
 from ml_assets.storage import ArtifactStore, Certificate, GateVerdict, NotCertified, certify
 from tests.unit.skill.makers import judged, report, with_controls
 
+NOT_JUDGED = "variance is not judged"
 GOOD = GateVerdict("gate", True, "looked at it", {"checked": 1})
 BAD = GateVerdict("gate", False, "refused", {"checked": 1})
 
@@ -35,7 +36,7 @@ class Fleet:
     weights: Certificate
 
     def compose(self) -> Release:
-        return compose_release(self.store, self.verdicts, self.options)
+        return compose_release(self.store, self.verdicts, self.options, NOT_JUDGED)
 
 
 def publish(
@@ -111,7 +112,7 @@ def test_newer_report_that_nobody_judged_cannot_slip_in(fleet: Fleet) -> None:
 
 def test_no_skill_releases_the_options_alone(fleet: Fleet) -> None:
     none = decide(with_controls({"A": judged(report("A", p=0.9)), "B": "crashed"}))
-    release = compose_release(fleet.store, none, fleet.options)
+    release = compose_release(fleet.store, none, fleet.options, NOT_JUDGED)
     assert [v.asset for v in release.versions] == ["pinn_weights"]
     assert release.withheld.keys() == {"A", "B"}
     assert only_promoted(none, release).passed
@@ -121,7 +122,7 @@ def test_promoted_symbol_without_a_report_behind_it_is_refused(fleet: Fleet) -> 
     unknown = dataclasses.replace(fleet.verdicts.champions["A"], report_sha256="f" * 64)
     forged = dataclasses.replace(fleet.verdicts, champions={"A": unknown})
     with pytest.raises(NotCertified):
-        compose_release(fleet.store, forged, fleet.options)
+        compose_release(fleet.store, forged, fleet.options, NOT_JUDGED)
 
 
 @pytest.mark.parametrize("asset", ["mamba_weights", "walk_forward_report"])
@@ -188,7 +189,7 @@ def test_each_gate_can_fail(fleet: Fleet, case: str, closed: set[str]) -> None:
 
 def test_option_network_that_was_not_measured_is_refused(fleet: Fleet) -> None:
     newer = publish(fleet.store, "pinn_weights", b"network 2")
-    release = compose_release(fleet.store, fleet.verdicts, newer)
+    release = compose_release(fleet.store, fleet.verdicts, newer, NOT_JUDGED)
     result = measured_version(fleet.latency, release)
     assert not result.passed
     assert newer.sha256[:12] in result.message
@@ -220,9 +221,11 @@ def test_champions_outlive_any_number_of_newer_versions(tmp_path: Path) -> None:
     for n in range(6):
         publish(store, "mamba_weights", b"weights %d" % n, partition="A")
         publish(store, "walk_forward_report", b"report %d" % n, partition="A")
-    assert champions_of(store) == verdicts.champions
+    assert champions_of(store, Promotion) == verdicts.served()
     options = publish(store, "pinn_weights", b"network")
-    assert compose_release(store, verdicts, options).version("mamba_weights", "A") == weights.sha256
+    assert (
+        compose_release(store, verdicts, options, NOT_JUDGED).version("mamba_weights", "A") == weights.sha256
+    )
     assert len(store.versions("mamba_weights", "A")) == 3  # two by their age, one by its pin
 
     retired = dataclasses.replace(verdicts, champions={})
@@ -235,4 +238,4 @@ def test_champions_outlive_any_number_of_newer_versions(tmp_path: Path) -> None:
 
 
 def test_no_promotion_means_no_champion(tmp_path: Path) -> None:
-    assert champions_of(ArtifactStore(tmp_path)) == {}
+    assert champions_of(ArtifactStore(tmp_path), Promotion) == []

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from ml_assets.gates.fleet import controls_decide, every_symbol_judged, rule_applied, succession_sound
 from ml_assets.skill import Judged, Promotion, PromotionRule, adjusted_p_values
-from ml_assets.skill.controls import CONTROLS, EDGE, WALK
+from ml_assets.skill.controls import DIRECTION_CONTROLS, EDGE, WALK
 from ml_assets.skill.verdicts import decide as decide_all
 from tests.unit.skill.makers import judged, report, with_controls
 
@@ -68,7 +68,7 @@ def test_every_attempt_is_judged_once_with_a_reason(fleet: dict[str, Judged | st
     promotion = decide(fleet)
     assert [v.symbol for v in promotion.verdicts] == sorted(fleet)
     assert all(v.reason for v in promotion.verdicts)
-    assert every_symbol_judged([*fleet, *CONTROLS], promotion).passed
+    assert every_symbol_judged([*fleet, *DIRECTION_CONTROLS], promotion).passed
     for v in promotion.verdicts:
         found = fleet[v.symbol]
         if isinstance(found, str):

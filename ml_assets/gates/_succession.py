@@ -1,0 +1,60 @@
+"""Who may serve, whatever is forecast: the part of the gates on succession that all targets share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ml_assets.gates._verdict import Tally, require, verdict
+from ml_assets.gates.result import GateResult
+from ml_assets.skill import Champion
+
+__all__ = ["Contest", "sound_succession"]
+
+
+@dataclass(frozen=True)
+class Contest:
+    """What was judged in one place.
+
+    ``stands_for`` are the versions of its weights and report, None without a certified one; ``lead`` is by
+    how much it did better than the champion on the days of both, in whatever unit; ``told`` says so.
+    """
+
+    verdict: str | None
+    stands_for: tuple[str, str] | None
+    lead: float = 0.0
+    told: str = "no day in common"
+
+
+def sound_succession(
+    contests: Mapping[str, Contest], champions: Mapping[str, Champion], before: Mapping[str, Champion]
+) -> GateResult:
+    """Whoever serves either served before, or passed now; who replaced a champion did better than it.
+
+    Parameters
+    ----------
+    contests
+        What was judged, by place: a symbol, or a symbol and a horizon.
+    champions, before
+        Who serves from now on, and who did until now, by place.
+    """
+
+    def inspect(tally: Tally) -> str:
+        tally.checked = len(champions) + len(before) + 1
+        for place, champion in champions.items():
+            contest, served = contests.get(place, Contest(None, None)), before.get(place)
+            require(contest.verdict != "QUARANTINE", f"{place}: serves although it is in quarantine")
+            if served is not None and champion == served:
+                continue
+            require(
+                contest.verdict == "PROMOTE"
+                and contest.stands_for == (champion.weights_sha256, champion.report_sha256),
+                f"{place}: {champion.weights_sha256[:12]} serves, but the verdict was {contest.verdict} on "
+                f"{str(contest.stands_for)[:80]}",
+            )
+            if served is not None and served.weights_sha256 != champion.weights_sha256:
+                require(contest.lead > 0, f"{place}: replaced its champion, {contest.told}")
+        gone = ", ".join(sorted(set(before) - set(champions))) or "none"
+        return f"{len(champions)} in service, {len(before)} before; retired: {gone}"
+
+    return verdict("succession_sound", inspect)

@@ -1,0 +1,257 @@
+"""Gates on what a variance model is trained on, and on the trained file."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ml_assets.gates._changes import day
+from ml_assets.gates._verdict import Tally, Violation, require, verdict
+from ml_assets.gates.result import GateResult
+from ml_assets.prices import PriceHistory
+from ml_assets.sequence_set import SequenceSet
+
+if TYPE_CHECKING:
+    from ml_assets.volatility.rows import VarianceSet
+    from ml_assets.volatility.weights import VolatilityWeights
+
+__all__ = ["horizons_purged", "start_causal", "variance_learned", "variance_oracle", "variance_reload"]
+
+Rebuild = Callable[[SequenceSet, NDArray[np.float64]], "VarianceSet"]
+
+
+def variance_oracle(prices: PriceHistory, rows: VarianceSet) -> GateResult:
+    """Recompute the label of every day from the raw closes, as differences of one cumulative sum.
+
+    Parameters
+    ----------
+    prices : PriceHistory
+    rows : VarianceSet
+        Of any fold.
+
+    Returns
+    -------
+    GateResult
+        On failure: symbol, day, horizon and both values.
+    """
+    symbol = rows.symbol
+
+    def inspect(tally: Tally) -> str:
+        close = prices.frame["close"].reindex(rows.dates.astype("datetime64[ns]"))
+        energy = np.square(np.log(close.to_numpy() / close.shift(1).to_numpy())[1:])
+        total = np.concatenate([[0.0], np.cumsum(energy)])
+        for i, h in enumerate(rows.horizons):
+            due = np.full(len(total), np.nan)
+            if len(total) > h:
+                due[: len(total) - h] = total[h:] - total[:-h]
+            held = rows.labels[:, i]
+            near = np.abs(held - due) <= 1e-9 * np.abs(due) + 1e-12 * total[-1]
+            wrong = ~(near | (np.isnan(held) & np.isnan(due)))
+            tally.checked += len(due)
+            if wrong.any():
+                k = int(np.argmax(wrong))
+                raise Violation(
+                    f"{symbol}: the variance over {h} day(s) after {day(prices, k)} is {held[k]}, the "
+                    "closes say "
+                    f"{due[k]}; {int(wrong.sum())} labels are wrong"
+                )
+        return (
+            f"{symbol}: labels of {len(total)} days at horizons {rows.horizons} equal those from the closes"
+        )
+
+    return verdict("variance_oracle", inspect)
+
+
+def horizons_purged(sequences: SequenceSet, rows: VarianceSet) -> GateResult:
+    """No label of an earlier part reaches a window of a later part, and no row of a part is another's.
+
+    Days are compared, by the certified ledger: the longest horizon may reach further than the ledger's own.
+
+    Parameters
+    ----------
+    sequences : SequenceSet
+        The fold that the rows were derived from.
+    rows : VarianceSet
+
+    Returns
+    -------
+    GateResult
+        On failure: the parts and both days.
+    """
+    symbol, reach = rows.symbol, max(rows.horizons)
+
+    def inspect(tally: Tally) -> str:
+        ledger = sequences.ledger
+        dates = sequences.dates
+        parts = {"train": rows.train, "validation": rows.validation}
+        for name, positions in parts.items():
+            own = ledger["position"].to_numpy()[ledger["split"].to_numpy() == name]
+            foreign = np.setdiff1d(positions, own)
+            require(
+                not foreign.size,
+                f"{symbol}: {name} row of {_date(dates, foreign)} is not in the ledger's {name}",
+            )
+            lost = np.setdiff1d(own[: len(own) - reach], positions)
+            require(not lost.size, f"{symbol}: {name} row of {_date(dates, lost)} is missing without need")
+            tally.checked += positions.size
+        for earlier, later in (("train", "validation"), ("validation", "test")):
+            ends = dates[np.minimum(parts[earlier] + reach, len(dates) - 1)].max()
+            reads = ledger["first_day"].to_numpy()[ledger["split"].to_numpy() == later].min()
+            begins = np.datetime64(reads, "D")
+            require(
+                bool(ends < begins),
+                f"{symbol}: {earlier} labels over {reach} days end on {ends}, {later} windows begin on "
+                f"{begins}",
+            )
+            tally.figures[f"{earlier}_ends"] = str(ends)
+        return f"{symbol}: {tally.checked} rows; labels over {reach} days end before the next part reads"
+
+    return verdict("horizons_purged", inspect)
+
+
+def start_causal(
+    prices: PriceHistory, sequences: SequenceSet, rows: VarianceSet, rebuild: Rebuild, *, seed: int = 0
+) -> GateResult:
+    """Redraw every close after the training part: what is fitted, and each training day, stays bit-equal.
+
+    Then redraw every close after the validation part: what decides when to stop stays, too. And the start
+    forecast of a day does not depend on later days.
+
+    Parameters
+    ----------
+    prices : PriceHistory
+    sequences : SequenceSet
+        The fold; itself certified, so it is not rebuilt.
+    rows : VarianceSet
+    rebuild : callable
+        ``(sequences, closes) -> VarianceSet``.
+    seed : int
+        Of the redrawn days.
+    """
+    symbol, reach = rows.symbol, max(rows.horizons)
+    closes = prices.frame["close"].to_numpy(dtype=np.float64)[: len(rows.dates)]
+    rng = np.random.default_rng(seed)
+
+    def inspect(tally: Tally) -> str:
+        for part, positions in (("train", rows.train), ("validation", rows.validation)):
+            end = int(positions[-1]) + reach
+            changed = closes.copy()
+            changed[end + 1 :] *= np.exp(np.cumsum(rng.normal(0.0, 0.05, len(closes) - end - 1)))
+            again = rebuild(sequences, changed)
+            require(
+                again.rule == rows.rule,
+                f"{symbol}: the start's parameters change with prices after {rows.dates[end]}: "
+                f"{rows.rule.to_dict()} became {again.rule.to_dict()}",
+            )
+            for name, stop in (("labels", int(positions[-1])), ("start", end)):
+                held, redone = getattr(rows, name)[: stop + 1], getattr(again, name)[: stop + 1]
+                wrong = (held != redone) & ~(np.isnan(held) & np.isnan(redone))
+                tally.checked += held.size
+                if wrong.any():
+                    k, i = np.argwhere(wrong)[0]
+                    raise Violation(
+                        f"{symbol}: {name} of {rows.dates[k]} over {rows.horizons[i]} day(s) is "
+                        f"{held[k, i]}, but "
+                        f"{redone[k, i]} with other prices after the {part} part ended on {rows.dates[end]}"
+                    )
+        return f"{symbol}: parameters and {tally.checked} values are bit-equal with other later prices"
+
+    return verdict("start_causal", inspect)
+
+
+def variance_reload(data: bytes, rows: VarianceSet) -> GateResult:
+    """Reloaded, the model answers bit for bit as when it was trained; it was trained on exactly these rows.
+
+    Parameters
+    ----------
+    data : bytes
+        The candidate as it will be stored.
+    rows : VarianceSet
+        Derived anew from the certified inputs.
+    """
+    from ml_assets.mamba.predict import predict_outputs
+    from ml_assets.volatility.weights import VolatilityWeights
+
+    symbol = rows.symbol
+
+    def inspect(tally: Tally) -> str:
+        try:
+            weights = VolatilityWeights.from_bytes(data)
+        except ValueError as error:
+            raise Violation(f"{symbol}: the stored bytes cannot be read: {error}") from error
+        pairs = {
+            "symbol": (weights.symbol, symbol),
+            "horizons": (weights.horizons, rows.horizons),
+            "start": (weights.rule, rows.rule),
+            "feature centers": (tuple(weights.center), tuple(rows.center)),
+            "feature scales": (tuple(weights.scale), tuple(rows.scale)),
+            "last known day": (weights.known_until, rows.known_until),
+            "rows, by sha256": (weights.data_sha256, rows.sha256()),
+        }
+        for name, (trained, certified) in pairs.items():
+            require(
+                trained == certified, f"{symbol}: {name} of the training: {trained}; certified: {certified}"
+            )
+        outputs = predict_outputs(weights, rows.windows(rows.validation)[0])
+        tally.checked = outputs.size
+        found = hashlib.sha256(outputs.tobytes()).hexdigest()
+        require(
+            found == weights.validation_outputs_sha256,
+            f"{symbol}: the reloaded model's outputs on the validation rows have sha256 {found[:12]}, the "
+            "trained "
+            f"model's had {weights.validation_outputs_sha256[:12]}: weights or rows were changed",
+        )
+        return (
+            f"{symbol}: {outputs.size} outputs are bit-equal after reloading; trained on the certified rows"
+        )
+
+    return verdict("variance_reload", inspect)
+
+
+def variance_learned(weights: VolatilityWeights, rows: VarianceSet, *, margin: float = 0.05) -> GateResult:
+    """Validation loss is finite and not above that of the start by more than `margin` nats per row.
+
+    It says that training did no harm. Skill is judged on sealed days. The figures are computed here again.
+
+    Parameters
+    ----------
+    weights : VolatilityWeights
+    rows : VarianceSet
+    margin : float
+        Room for the noise of the few hundred validation rows.
+    """
+    from ml_assets.mamba.predict import predict_outputs
+
+    symbol = weights.symbol
+
+    def inspect(tally: Tally) -> str:
+        output = predict_outputs(weights, rows.windows(rows.validation)[0]).astype(np.float64)
+        ratio = (rows.labels / rows.start)[rows.validation]
+        said: list[str] = []
+        for i, h in enumerate(rows.horizons):
+            loss = float(np.mean(output[:, i] + ratio[:, i] * np.exp(-output[:, i])))
+            before, recorded = float(np.mean(ratio[:, i])), weights.validation.get(f"loss_{h}", math.nan)
+            tally.checked += len(ratio)
+            tally.figures |= {f"loss_{h}": loss, f"start_loss_{h}": before}
+            require(
+                math.isfinite(loss) and loss <= before + margin,
+                f"{symbol}: validation loss over {h} day(s) is {loss:.4f}, the start has {before:.4f}, "
+                f"margin {margin}",
+            )
+            require(
+                math.isclose(loss, recorded, rel_tol=1e-6),
+                f"{symbol}: the recorded loss over {h} day(s) is {recorded}, the weights give {loss}",
+            )
+            said.append(f"{h} day(s): {loss:.4f}, start {before:.4f}")
+        return f"{symbol}: validation loss on {len(ratio)} rows, {'; '.join(said)}"
+
+    return verdict("variance_learned", inspect)
+
+
+def _date(dates: NDArray[np.datetime64], positions: Sequence[int] | NDArray[np.int64]) -> str:
+    return str(dates[int(positions[0])]) if len(positions) else "no day"

@@ -1,0 +1,121 @@
+"""What a forecast of variance must beat: rules with three parameters or fewer, all of them causal.
+
+Each function takes the squared daily log returns of all days, `squares` (NaN on the first), and returns for
+every day the variance expected over the next `horizon` days from what was known then.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize, minimize_scalar, nnls
+from scipy.signal import lfilter
+
+from ml_assets.rolling import Floats, window_mean
+
+__all__ = [
+    "START_DAYS",
+    "ewma_forecast",
+    "fit_decay",
+    "fit_har",
+    "fit_har_qlike",
+    "har_forecast",
+    "recursion",
+    "squared_returns",
+]
+
+Rows = NDArray[np.int64]
+
+START_DAYS = 60
+"""Squared returns whose mean starts a recursion. No row of a `SequenceSet` lies before them."""
+_WEEK, _MONTH = 5, 22
+_FLOOR = 1e-3  # of the mean variance: what a linear rule may say at least
+
+
+def squared_returns(closes: Floats) -> Floats:
+    """Squared log return of each day, shape (n,); NaN on the first."""
+    return np.concatenate([[np.nan], np.diff(np.log(closes)) ** 2])
+
+
+def recursion(squares: Floats, constant: float, alpha: float, beta: float) -> Floats:
+    """``v[t] = constant + alpha squares[t] + beta v[t - 1]``, shape (n,).
+
+    It starts on day `START_DAYS` at the mean of the squares so far; NaN before.
+    """
+    out = np.full(len(squares), np.nan)
+    if len(squares) <= START_DAYS:
+        return out
+    start = float(np.mean(squares[1 : START_DAYS + 1]))
+    driven = constant + alpha * squares[START_DAYS + 1 :]
+    rest, _ = lfilter([1.0], [1.0, -beta], driven, zi=[beta * start])
+    out[START_DAYS:] = np.concatenate([[start], rest])
+    return out
+
+
+def ewma_forecast(squares: Floats, horizon: int, decay: float = 0.94) -> Floats:
+    """Exponentially weighted mean of the squares, the same for each of the coming days.
+
+    References
+    ----------
+    J.P. Morgan/Reuters (1996), RiskMetrics Technical Document, section 5.2: decay 0.94 for daily returns.
+    """
+    return horizon * recursion(squares, 0.0, 1.0 - decay, decay)
+
+
+def fit_decay(squares: Floats, labels: Floats, rows: Rows, horizon: int) -> float:
+    """Decay in [0.7, 0.999] with the least QLIKE on `rows`."""
+
+    def loss(decay: float) -> float:
+        forecast = ewma_forecast(squares, horizon, decay)[rows]
+        return float(np.mean(np.log(forecast) + labels[rows] / forecast))
+
+    return float(minimize_scalar(loss, bounds=(0.7, 0.999), method="bounded", options={"xatol": 1e-5}).x)
+
+
+def har_design(days: Floats) -> Floats:
+    """Constant, and the mean of the daily variances `days` over one day, a week and a month, (n, 4)."""
+    return np.column_stack([np.ones(len(days)), days, window_mean(days, _WEEK), window_mean(days, _MONTH)])
+
+
+def fit_har(days: Floats, labels: Floats, rows: Rows) -> Floats:
+    """Least squares on `rows`, no coefficient below zero, so that no forecast is; shape (4,).
+
+    In levels, since the logarithm of a squared return is useless: one day without a move is minus infinity.
+
+    References
+    ----------
+    Corsi (2009), Journal of Financial Econometrics 7(2), eq. 8.
+    """
+    design = har_design(days)
+    scale = np.abs(design[rows]).max(axis=0)
+    level = float(np.mean(labels[rows]))
+    weights, _ = nnls(design[rows] / scale, labels[rows] / level)
+    return np.asarray(weights * level / scale)
+
+
+def fit_har_qlike(days: Floats, labels: Floats, rows: Rows) -> Floats:
+    """Coefficients of the same rule with the least QLIKE on `rows`, none below zero; shape (4,).
+
+    Least squares are ruled by the few days of a crisis; this loss weighs every day alike.
+    """
+    level = float(np.mean(labels[rows]))
+    design, outcome = har_design(days), labels[rows] / level
+    scale = design[rows].mean(axis=0)
+    X = design[rows] / scale
+
+    def loss(weights: Floats) -> tuple[float, Floats]:
+        forecast = X @ weights
+        slope = (1.0 - outcome / forecast) / forecast
+        return float(np.mean(np.log(forecast) + outcome / forecast)), X.T @ slope / len(outcome)
+
+    start = np.array([0.25, 0.1, 0.3, 0.35])
+    bounds = [(_FLOOR, None), (0.0, None), (0.0, None), (0.0, None)]
+    found = minimize(
+        loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"ftol": 1e-13, "gtol": 1e-9}
+    )
+    return np.asarray(found.x * level / scale)
+
+
+def har_forecast(days: Floats, weights: Floats, level: float) -> Floats:
+    """Forecast by fitted coefficients; at least a thousandth of `level`."""
+    return np.maximum(har_design(days) @ weights, _FLOOR * level)

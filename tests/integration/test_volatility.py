@@ -1,0 +1,112 @@
+"""``gated-mamba volatility`` beside a finished fleet: data to release, with the real controls."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from ml_assets.release import Release
+from ml_assets.skill import Promotion
+from ml_assets.skill.controls import DIRECTION_CONTROLS, VARIANCE, WALK
+from ml_assets.volatility import VolatilityPromotion, VolatilityReport
+from orchestration.assets.volatility_verdict import volatility_promotion
+from orchestration.definitions import VOLATILITY_ASSETS
+from orchestration.gating import collect_gates
+from orchestration.settings import Settings
+from tests.integration.conftest import SETTINGS, FolderRun, command
+from tests.integration.project import Project
+
+pytestmark = [pytest.mark.xdist_group("pipeline"), pytest.mark.slow]
+
+# Of the folder, WALK alone is asked for; the others are known to the fleet, and so they get a verdict.
+PLACES = {(symbol, h) for symbol in ("EDGE", "WALK", "SHORT") for h in (1, 5)}
+
+
+@dataclass(frozen=True)
+class Ran:
+    """The copied fleet after the command, and its release before."""
+
+    project: Project
+    done: subprocess.CompletedProcess[str]
+    before: Release
+
+
+@pytest.fixture(scope="module")
+def ran(folder_run: FolderRun, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ran]:
+    root, finished = tmp_path_factory.mktemp("volatility"), folder_run.project.root
+    for folder in ("var", "prices"):
+        shutil.copytree(finished / folder, root / folder)
+    settings = {**SETTINGS, "home": root / "var", "prices": str(root / "prices"), "workers": 1}
+    done = command("volatility", folder=root, symbols="WALK", **settings)
+    with dg.DagsterInstance.from_config(str(root / "var" / "dagster")) as instance:
+        before = Release.from_bytes(folder_run.project.store.read("release")[0])
+        yield Ran(Project(root, instance, Settings(**settings), {}), done, before)
+
+
+def verdicts(project: Project) -> VolatilityPromotion:
+    return VolatilityPromotion.from_bytes(project.store.read("volatility_promotion")[0])
+
+
+def test_every_symbol_and_horizon_has_a_verdict_and_the_controls_come_out_as_they_must(ran: Ran) -> None:
+    assert ran.done.returncode == 0, ran.done.stdout + ran.done.stderr
+    found = verdicts(ran.project)
+    assert {(v.symbol, v.horizon) for v in found.verdicts} == PLACES
+    controls = {(v.symbol, v.horizon): v.verdict for v in found.controls}
+    assert found.void is None, controls
+    assert controls[VARIANCE, 1] == "PROMOTE"
+    assert "PROMOTE" not in (controls[WALK, 1], controls[WALK, 5])
+    assert found.promoted() == []  # a random walk, and two symbols without a report
+    assert VARIANCE in ran.done.stdout
+
+
+def test_everything_is_certified_by_every_gate(ran: Ran) -> None:
+    gates = collect_gates([*VOLATILITY_ASSETS, volatility_promotion])
+    for asset in gates:
+        certificate = ran.project.current(asset, None if asset == "volatility_promotion" else "WALK")
+        assert {verdict.gate for verdict in certificate.gates} == gates[asset]
+        assert all(verdict.passed for verdict in certificate.gates)
+    inputs = ran.project.current("volatility_report", "WALK").inputs
+    assert set(inputs) == {"raw_prices/WALK", "split_sequences/WALK", "volatility_weights/WALK"}
+
+
+def test_the_release_says_that_there_is_no_model_with_skill(ran: Ran) -> None:
+    data, certificate = ran.project.store.read("release")
+    release = Release.from_bytes(data)
+    assert certificate.inputs["volatility_promotion"] == ran.project.current("volatility_promotion").sha256
+    assert release.versions == ran.before.versions
+    assert set(release.withheld_variance) == {f"{symbol} ({h} d)" for symbol, h in PLACES}
+    assert all(why.startswith("no model with skill: ") for why in release.withheld_variance.values())
+
+
+def test_the_control_of_variance_is_nobody_where_direction_is_judged(ran: Ran) -> None:
+    assert ran.project.run("fleet_verdict").success
+    judged = Promotion.from_bytes(ran.project.store.read("promotion")[0])
+    assert {v.symbol for v in judged.controls} == set(DIRECTION_CONTROLS)
+    assert {v.symbol for v in judged.verdicts} == {"EDGE", "WALK", "SHORT"}
+
+
+def test_report_leaves_a_page_and_a_picture(ran: Ran) -> None:
+    folder = Path(ran.project.settings.store_url) / "reports" / "volatility"
+    assert (folder / "WALK.png").read_bytes()[1:4] == b"PNG"
+    page = (folder / "WALK.md").read_text()
+    report = VolatilityReport.from_bytes(ran.project.store.read("volatility_report", "WALK")[0])
+    for score in report.scores:
+        assert f"{score.qlike['model']:.4f}" in page
+        assert f"{score.p_values['garch']:.4f}" in page
+
+
+def test_weights_of_another_split_are_not_scored(ran: Ran) -> None:
+    """Split anew with another test span and keep the old weights: most sealed days were trained on."""
+    before = ran.project.current("volatility_report", "WALK").sha256
+    other = replace(ran.project, settings=ran.project.settings.model_copy(update={"test_days": 400}))
+    assert other.run_symbol("WALK", "split_sequences").success
+    outcome = other.run("volatility_pipeline", "WALK", "volatility_report")
+    assert not outcome.success
+    assert "one_lineage" in str(outcome.reason)
+    assert ran.project.current("volatility_report", "WALK").sha256 == before

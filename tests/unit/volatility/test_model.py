@@ -1,0 +1,135 @@
+"""Rows, training and forecasts of a variance model."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from ml_assets.gates.training import untrained_arrays
+from ml_assets.mamba import MambaConfig, MambaWeights, TrainingRecipe
+from ml_assets.sequences import SequenceConfig, build_sequences
+from ml_assets.simulation import LEVERAGE, simulate
+from ml_assets.volatility import VolatilityWeights, predict_variance, train_volatility, variance_rows
+from tests.unit.volatility.makers import HORIZONS, QUICK, TINY, closes, folds, market, scored, trained
+
+
+def test_a_longer_horizon_purges_the_rows_that_would_reach_the_next_part() -> None:
+    for fold, rows in zip(*folds(), strict=True):
+        for name, later in (("train", "validation"), ("validation", "test")):
+            own, kept = fold.positions(name), getattr(rows, name)
+            begins = fold.positions(later)[0] - fold.window + 1
+            np.testing.assert_array_equal(kept, own[: len(own) - 4])  # 5 days instead of the ledger's 1
+            assert kept[-1] + 5 < begins
+            assert kept[-1] + 6 >= begins  # and no more than needed
+        assert str(fold.dates[rows.train[-1] + 5]) == rows.trained_until < rows.known_until
+
+
+def test_a_shorter_horizon_than_the_ledgers_purges_nothing() -> None:
+    prices, _ = market()
+    sequences = build_sequences(prices, SequenceConfig(window=30, horizon=5, test_days=200))
+    rows = variance_rows(sequences, closes(), (1, 3))
+    np.testing.assert_array_equal(rows.train, sequences.positions("train"))
+    np.testing.assert_array_equal(rows.validation, sequences.positions("validation"))
+
+
+def test_too_long_a_horizon_and_too_few_closes_are_refused() -> None:
+    _, sequences = market()
+    with pytest.raises(ValueError, match=r"SIM: a horizon of 900 days leaves .* shorter horizon"):
+        variance_rows(sequences, closes(), (900,))
+    with pytest.raises(ValueError, match="SIM: 50 closes for"):
+        variance_rows(sequences, closes()[:50], (1,))
+
+
+def test_an_untrained_model_forecasts_its_start() -> None:
+    weights, fold = trained(2), folds()[0][1]
+    at = fold.positions("test")
+    fresh = predict_variance(replace(weights, arrays=untrained_arrays(weights)), fold, closes(), at)
+    np.testing.assert_allclose(fresh, folds()[1][1].start[at], rtol=1e-6)
+
+
+def test_equal_arguments_give_equal_bytes_and_the_bytes_come_back() -> None:
+    weights = trained(2)
+    again = train_volatility(folds()[1][1], TINY, QUICK)
+    assert weights.to_bytes() == again.to_bytes()
+    back = VolatilityWeights.from_bytes(weights.to_bytes())
+    assert back.to_bytes() == weights.to_bytes()
+    assert (back.rule, back.horizons, back.config) == (weights.rule, HORIZONS, TINY)
+    with pytest.raises(ValueError, match="holds 'volatility_weights', not 'mamba_weights'"):
+        MambaWeights.from_bytes(weights.to_bytes())
+
+
+def test_forecasts_do_not_change_with_later_prices() -> None:
+    prices, sequences = market()
+    weights, at = trained(2), sequences.positions("test")[:50]
+    cut = int(at[-1])
+    frame = prices.frame.copy()
+    frame.iloc[cut + 1 :] *= 3.0
+    other = build_sequences(replace(prices, frame=frame), SequenceConfig(window=30, test_days=240, folds=2))
+    before = predict_variance(weights, sequences, closes(), at)
+    after = predict_variance(weights, other, frame["close"].to_numpy(), at)
+    np.testing.assert_array_equal(before, after)
+
+
+def test_forecasts_need_the_features_of_the_training() -> None:
+    prices, _ = market()
+    weights = trained(2)
+    other = build_sequences(prices, SequenceConfig(window=25, test_days=240))
+    with pytest.raises(ValueError, match="SIM: trained on windows of 30 days"):
+        predict_variance(weights, other, closes(), other.positions("test"))
+
+
+@pytest.mark.parametrize(
+    ("config", "recipe", "message"),
+    [
+        (MambaConfig(), QUICK, "variance_heads is 0, but there are 2 horizons"),
+        (TINY, TrainingRecipe(burn_in=40), "the window of 30 days leaves no step"),
+    ],
+)
+def test_settings_that_cannot_work_are_refused(
+    config: MambaConfig, recipe: TrainingRecipe, message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        train_volatility(folds()[1][1], config, recipe)
+
+
+def test_rows_that_are_not_finite_are_refused_with_their_day() -> None:
+    rows = folds()[1][1]
+    labels = rows.labels.copy()
+    labels[rows.train[3], 1] = np.nan
+    with pytest.raises(ValueError, match=f"SIM {rows.dates[rows.train[3]]}: labels are not finite"):
+        train_volatility(replace(rows, labels=labels), TINY, QUICK)
+
+
+def test_report_scores_every_day_with_an_outcome() -> None:
+    _, sequences = market()
+    sealed = [str(day) for fold in folds()[0] for day in fold.as_of("test")]
+    one, five = scored().scores
+    assert one.dates == sealed
+    assert five.dates == sealed[:-4]
+    assert len(sealed) == 2 * len(sequences.positions("test"))
+    for score in (one, five):
+        assert score.best_baseline == min(
+            (n for n in score.qlike if n != "model"), key=score.qlike.__getitem__
+        )
+        assert set(score.mse) == set(score.qlike)
+
+
+@pytest.mark.slow
+def test_the_model_sees_what_no_baseline_sees() -> None:
+    """Variance that follows the last move's sign: the model finds a good part of it, on sealed days."""
+    prices = simulate("leverage", 2500, seed=1, ohlcv=False, symbol="EDGE").prices
+    sequences = build_sequences(prices, SequenceConfig(window=30, test_days=500))
+    values = prices.frame["close"].to_numpy()
+    rows = variance_rows(sequences, values, (1,))
+    weights = train_volatility(
+        rows, MambaConfig(variance_heads=1), TrainingRecipe(epochs=12, learning_rate=1e-3)
+    )
+    at = sequences.positions("test")
+    forecast = predict_variance(weights, sequences, values, at)[:, 0]
+    fell = values[at] < values[at - 1]
+    found = float(np.log(forecast[fell].mean() / forecast[~fell].mean()))
+    assert found > 0.5 * np.log((LEVERAGE[1] / LEVERAGE[0]) ** 2)
+    start = rows.start[at, 0]
+    assert abs(np.log(start[fell].mean() / start[~fell].mean())) < 0.1

@@ -1,0 +1,231 @@
+"""Who serves a symbol's variance at a horizon, and what of it is released."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ml_assets.gates.release import judged_version, only_promoted
+from ml_assets.gates.volatility_fleet import variance_succession_sound
+from ml_assets.release import Release, ReleasedVersion, champions_of, compose_release, pin_champions
+from ml_assets.skill import Champion, Judged, Served, decide
+from ml_assets.storage import ArtifactStore, Certificate
+from ml_assets.volatility import (
+    HorizonScore,
+    VarianceRecord,
+    VolatilityPromotion,
+    VolatilityReport,
+    decide_volatility,
+)
+from ml_assets.volatility.succession import variance_record
+from tests.unit.skill.makers import with_controls
+from tests.unit.skill.test_release import publish
+from tests.unit.volatility import makers
+from tests.unit.volatility.test_verdicts import CONTROLS, judged
+
+DAYS = 600
+OLD = Champion("0" * 64, "1" * 64, "2014-12-31")
+SERVED = [Served("A", 1, OLD)]
+
+
+def candidate(
+    *, passes: bool = True, ours: float = 1.0, theirs: float = 1.0, common: int = 250, p: float = 1e-6
+) -> Judged[VolatilityReport]:
+    """A report whose forecasts, and those of the champion on the last days, are so many times the variance.
+
+    The baseline forecasts the variance itself.
+    """
+    rng = np.random.default_rng(0)
+    dates = [str(np.datetime64("2015-01-01") + i) for i in range(DAYS)]
+    variance = 1e-4 * np.exp(0.3 * rng.standard_normal(DAYS))
+    gain = 0.02 if passes else -0.02
+    score = HorizonScore(
+        horizon=1, dates=dates, forecast=(ours * variance).tolist(),
+        realized=(variance * rng.chisquare(1, DAYS)).tolist(), baseline_forecast=variance.tolist(),
+        best_baseline="har", qlike={"model": -7.0 - gain, "har": -7.0}, mse={"model": 1.0, "har": 1.0},
+        p_values={"har": p if passes else 0.9}, calibration=1.0,
+        champion=VarianceRecord(
+            OLD.weights_sha256, dates[DAYS - common :], (theirs * variance)[DAYS - common :].tolist()
+        ),
+    )  # fmt: skip
+    other = replace(score, horizon=5, p_values={"har": 0.9}, champion=None)
+    report = VolatilityReport("A", [score, other], [])
+    return Judged(report, hashlib.sha256(report.to_bytes()).hexdigest(), "a" * 64)
+
+
+def decided(found: Judged[VolatilityReport] | str, champion: Champion | None = OLD) -> VolatilityPromotion:
+    """Let the fleet of one be judged, gates included."""
+    before = [] if champion is None else [Served("A", 1, champion)]
+    fleet = {"A": found, **judged(CONTROLS)}
+    promotion = decide_volatility(fleet, (1, 5), champions=before)
+    gate = variance_succession_sound(fleet, promotion, before)
+    assert gate.passed, gate.message
+    return VolatilityPromotion.from_bytes(promotion.to_bytes())
+
+
+def judge(found: Judged[VolatilityReport] | str, champion: Champion | None = OLD) -> tuple[str | None, str]:
+    """Version of the weights in service at the first horizon, and why."""
+    promotion = decided(found, champion)
+    serving = promotion.champions.get("A", {}).get(1)
+    return None if serving is None else serving.weights_sha256, promotion.verdicts[0].service
+
+
+def test_the_first_that_passes_serves_at_its_horizon_alone() -> None:
+    promotion = decided(candidate(), None)
+    assert promotion.promoted() == [("A", 1)]
+    assert [v.service for v in promotion.verdicts] == ["new", "none"]
+    assert judge(candidate(passes=False), None) == (None, "none")
+
+
+def test_a_tie_keeps_the_champion() -> None:
+    serving, why = judge(candidate(ours=1.0, theirs=1.0))
+    assert serving == OLD.weights_sha256
+    assert "a tie keeps it" in why
+
+
+def test_a_clearly_better_challenger_takes_its_place() -> None:
+    serving, why = judge(candidate(ours=1.0, theirs=4.0))
+    assert serving == "a" * 64
+    assert why.startswith("replaced: paired p 0.0")
+
+
+def test_a_champion_that_the_best_rule_beats_is_retired_when_the_new_model_does_not_pass() -> None:
+    serving, why = judge(candidate(passes=False, theirs=4.0))
+    assert serving is None
+    assert why.startswith("retired: QLIKE ")
+    assert judge(candidate(passes=False, theirs=1.0))[0] == OLD.weights_sha256
+
+
+def test_few_common_days_or_a_failed_run_decide_nothing() -> None:
+    assert judge(candidate(theirs=4.0, common=59))[0] == OLD.weights_sha256
+    assert judge("out of memory") == (OLD.weights_sha256, "kept: no new certified report")
+
+
+def test_a_void_run_changes_nothing() -> None:
+    promotion = decide_volatility({"A": candidate(theirs=4.0)}, (1, 5), champions=SERVED)
+    assert promotion.void is not None
+    assert promotion.served() == SERVED
+    assert promotion.verdicts[0].service == "kept: the run is void"
+
+
+def test_a_symbol_that_was_not_attempted_keeps_its_champion() -> None:
+    other = [Served("B", 5, OLD)]
+    assert decide_volatility({"A": candidate(), **judged(CONTROLS)}, (1, 5), champions=other).promoted() == [
+        ("A", 1), ("B", 5),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("found", "forge", "message"),
+    [
+        (candidate(passes=False), Champion("9" * 64, "9" * 64, "2016-01-01"), "but the verdict was REJECT"),
+        (candidate(theirs=1.0, ours=2.0), None, "replaced its champion, QLIKE"),
+    ],
+    ids=["stranger", "no better"],
+)
+def test_an_unsound_succession_is_noticed(
+    found: Judged[VolatilityReport], forge: Champion | None, message: str
+) -> None:
+    fleet = {"A": found, **judged(CONTROLS)}
+    usurper = forge or Champion(found.weights_sha256, found.report_sha256, "2016-01-01")
+    promotion = replace(decide_volatility(fleet, (1, 5), champions=SERVED), champions={"A": {1: usurper}})
+    gate = variance_succession_sound(fleet, promotion, SERVED)
+    assert not gate.passed
+    assert message in gate.message
+
+
+def test_the_champion_is_asked_about_days_after_all_it_knows() -> None:
+    folds, score = makers.folds()[0], makers.scored().scores[0]
+    champion, sequences = makers.trained(1), folds[1]
+    asked: list[int] = []
+
+    def predict(weights: object, positions: np.ndarray) -> np.ndarray:
+        asked.extend(positions)
+        return np.full((len(positions), 2), 1e-4)
+
+    record = variance_record(sequences, score, champion, "c" * 64, predict)
+    assert record.dates == [d for d in score.dates if d >= str(sequences.as_of("test")[0])]
+    assert str(sequences.dates[asked[0]]) == record.dates[0] > champion.known_until
+    late = replace(champion, known_until=record.dates[10])
+    assert variance_record(sequences, score, late, "c" * 64, predict).dates == record.dates[11:]
+    for other in (replace(champion, window=29), replace(champion, horizons=(2, 5))):
+        assert variance_record(sequences, score, other, "c" * 64, predict) == VarianceRecord("c" * 64, [], [])
+
+
+Fleet = tuple[ArtifactStore, VolatilityPromotion, Certificate, Certificate]
+
+
+@pytest.fixture
+def fleet(tmp_path: Path) -> Fleet:
+    """A store in which the model of A has passed at one day, and nothing else."""
+    store = ArtifactStore(tmp_path, keep_versions=2)
+    weights = publish(store, "volatility_weights", b"weights 1", partition="A")
+    scored = publish(
+        store, "volatility_report", b"report 1", {"volatility_weights/A": weights.sha256}, partition="A"
+    )
+    found = Judged(candidate().report, scored.sha256, weights.sha256)
+    verdicts = decide_volatility({"A": found, "B": "out of memory", **judged(CONTROLS)}, (1, 5))
+    publish(store, "volatility_promotion", verdicts.to_bytes())
+    return store, verdicts, weights, publish(store, "pinn_weights", b"network")
+
+
+NOBODY = decide(with_controls({"A": "no direction"}))
+
+
+def compose(fleet: Fleet) -> Release:
+    store, verdicts, _, options = fleet
+    return Release.from_bytes(compose_release(store, NOBODY, options, verdicts).to_bytes())
+
+
+def gates(fleet: Fleet, release: Release, verdicts: VolatilityPromotion | None) -> list[bool]:
+    return [
+        only_promoted(NOBODY, release, verdicts).passed,
+        judged_version(fleet[0], NOBODY, release, verdicts).passed,
+    ]
+
+
+def test_what_has_passed_is_released_and_the_rest_is_no_model_with_skill(fleet: Fleet) -> None:
+    release = compose(fleet)
+    assert release.version("volatility_weights", "A", 1) == fleet[2].sha256
+    assert release.version("volatility_weights", "A", 5) is None
+    assert set(release.withheld_variance) == {"A (5 d)", "B (1 d)", "B (5 d)"}
+    assert all(why.startswith("no model with skill: ") for why in release.withheld_variance.values())
+    assert gates(fleet, release, fleet[1]) == [True, True]
+
+
+def test_without_verdicts_no_variance_is_released(fleet: Fleet) -> None:
+    store, _, _, options = fleet
+    release = compose_release(store, NOBODY, options, "variance is not judged")
+    assert [v.asset for v in release.versions] == ["pinn_weights"]
+    assert release.withheld_variance == {"every symbol": "no model with skill: variance is not judged"}
+    assert gates(fleet, release, None) == [True, True]
+    assert gates(fleet, compose(fleet), None) == [False, False]
+
+
+@pytest.mark.parametrize("case", ["newer", "other horizon", "missing", "withheld"])
+def test_the_gates_on_the_release_notice(fleet: Fleet, case: str) -> None:
+    release = compose(fleet)
+    newer = publish(fleet[0], "volatility_weights", b"weights 2", partition="A")
+    options, model = release.versions
+    spoiled, due = {
+        "newer": (replace(release, versions=[options, replace(model, sha256=newer.sha256)]), [True, False]),
+        "other horizon": (replace(release, versions=[options, replace(model, horizon=5)]), [False, False]),
+        "missing": (replace(release, versions=[options]), [False, True]),
+        "withheld": (replace(release, withheld_variance={}), [False, True]),
+    }[case]
+    assert gates(fleet, spoiled, fleet[1]) == due
+
+
+def test_champions_outlive_newer_versions(fleet: Fleet) -> None:
+    store, verdicts, weights, _ = fleet
+    pin_champions(store, verdicts)
+    for n in range(4):
+        publish(store, "volatility_weights", b"newer %d" % n, partition="A")
+        publish(store, "volatility_report", b"newer %d" % n, partition="A")
+    assert champions_of(store, VolatilityPromotion) == verdicts.served()
+    released = compose(fleet).versions[1]
+    assert released == ReleasedVersion("volatility_weights", "A", weights.sha256, 1)
