@@ -108,12 +108,8 @@ class _Run:
         )
         self.problem.resample()
         loss, _, terms = self.problem.evaluate(result.x)
+        self._require_finite(loss, f"{result.iterations} BFGS iterations")
         self.keeper.clear()
-        if not np.isfinite(loss):
-            raise FloatingPointError(
-                f"the training loss is {loss} after {result.iterations} iterations: "
-                f"use another seed or more Adam steps"
-            )
         logger.info(
             "trained %s: loss %.3e after %d iterations (%s)",
             self.keeper.training, loss, result.iterations, result.reason,
@@ -163,7 +159,15 @@ class _Run:
             keep=lambda state: self._keep(lambda: state),
         )
         self.after_adam = self.problem.evaluate(x)[0]
+        self._require_finite(self.after_adam, f"{self.recipe.adam_steps} Adam steps")
         return x
+
+    def _require_finite(self, loss: float, after: str) -> None:
+        if not np.isfinite(loss):
+            self.keeper.clear()  # else the next run would go on from there
+            raise FloatingPointError(
+                f"the training loss is {loss} after {after}: use another seed or more Adam steps"
+            )
 
     def _bfgs(self, start: Array | BfgsState) -> BfgsResult:
         return self_scaled_bfgs(

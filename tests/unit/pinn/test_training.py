@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -124,12 +125,15 @@ def test_model_trains_with_its_own_physics_weight() -> None:
     assert float(weights.figures["loss"]) == pytest.approx(3.0 * float(weights.figures["loss_residual"]))
 
 
-def test_divergence_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_divergence_is_an_error_at_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     start = random_weights(0, width=TINY.width).parameters
     start[:] = 1e200
     monkeypatch.setattr(training, "initial_parameters", lambda *_: start)
-    with pytest.raises(FloatingPointError, match="another seed"):
-        training.train_pinn(replace(TINY, adam_steps=0, bfgs_iterations=3))
+    with pytest.raises(FloatingPointError, match="after 2 Adam steps: use another seed"):
+        training.train_pinn(
+            replace(TINY, adam_steps=2, bfgs_iterations=3), checkpoint_dir=tmp_path, checkpoint_seconds=0.0
+        )
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()], "the next run would go on from NaN"
 
 
 def test_served_results_are_those_of_the_training_side(quick_weights: PinnWeights) -> None:
