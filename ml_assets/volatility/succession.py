@@ -14,7 +14,7 @@ from ml_assets.volatility.losses import diebold_mariano, qlike
 from ml_assets.volatility.report import HorizonScore, VarianceRecord
 from ml_assets.volatility.weights import VolatilityWeights
 
-__all__ = ["compare_variances", "losses_in_common", "variance_record"]
+__all__ = ["compare_variances", "variance_record"]
 
 Predict = Callable[[VolatilityWeights, NDArray[np.int64]], Floats]
 
@@ -54,7 +54,7 @@ def variance_record(
     )
 
 
-def losses_in_common(score: HorizonScore) -> tuple[Floats, Floats, Floats] | None:
+def _losses_in_common(score: HorizonScore) -> tuple[Floats, Floats, Floats] | None:
     """QLIKE of the new model, of the champion and of the best baseline on the days of both models."""
     if score.champion is None:
         return None
@@ -73,7 +73,7 @@ def compare_variances(score: HorizonScore) -> Comparison | None:
     The champion promised to be better than the rules without a model: it declines where the best of them is
     better than it.
     """
-    losses = losses_in_common(score)
+    losses = _losses_in_common(score)
     if losses is None:
         return None
     ours, theirs, rule = losses
