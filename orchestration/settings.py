@@ -43,7 +43,9 @@ class Settings(BaseSettings):
     )
     prices: str = Field("default", description="'default', a folder of price files, or 'yfinance:AAPL,MSFT'.")
     options: str = Field("simulated", description="'simulated', or a folder of files of option quotes.")
-    workers: int = Field(0, ge=0, description="Processes that work on symbols; 0: one per core, at most 8.")
+    workers: int = Field(
+        0, ge=0, description="Processes for symbols, 1.5 GB each; 0: one per core, at most 4."
+    )
     symbols: str | None = Field(None, description="Comma-separated symbols; all of the source if unset.")
     layout_hints: tuple[LayoutHint, ...] = Field(
         (), description="Corrections of wrong guesses about price files."

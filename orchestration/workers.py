@@ -22,7 +22,7 @@ __all__ = ["Workers"]
 logger = logging.getLogger(__name__)
 
 _PATIENCE = 10.0  # seconds in which a process may end by itself
-_MOST = 8  # processes by default: each that trains holds some 800 MB
+_MOST = 4  # processes by default: each that trains holds some 1.5 GB
 
 
 class Workers:
