@@ -183,6 +183,8 @@ def _stale_release(store: ArtifactStore) -> str | None:
         return "nothing was ever released"
     for asset in ("promotion", "latency_benchmark", "pinn_weights", "volatility_promotion"):
         newest = current(store, asset)
-        if newest is not None and release.inputs.get(input_key(asset, None)) != newest.sha256:
+        other = newest is not None and release.inputs.get(input_key(asset, None)) != newest.sha256
+        # What was there already when this release was published, somebody has rolled back from.
+        if newest is not None and other and newest.created > release.created:
             return f"a newer {asset} than the released one"
     return None

@@ -16,6 +16,7 @@ from ml_assets.skill import Promotion, SymbolVerdict, WalkForwardReport
 from ml_assets.skill.controls import DIRECTION_CONTROLS, EDGE, WALK
 from ml_assets.storage import Certificate, read_certified
 from orchestration import _dagster_private as private
+from orchestration.automation.standing import stale_verdict
 from orchestration.definitions import BASE_ASSETS, FLEET_ASSETS, OPTION_ASSETS, SYMBOL_ASSETS
 from orchestration.gating import collect_gates
 from tests.integration.conftest import SETTINGS, FolderRun, command
@@ -83,6 +84,7 @@ def test_an_earlier_release_is_brought_back_through_its_gates(project: Project) 
         assert project.current("release").sha256 == before
         newest = project.materializations("release")[0]
         assert newest.metadata["rolled_back_to"].value == before
+        assert stale_verdict(project.instance, project.store) is None, "a sensor would undo it"
         unknown = command("rollback", "ffff", folder=project.root, **settings_of(project))
         assert unknown.returncode == 2
         assert "0 earlier releases match ffff" in unknown.stdout
