@@ -8,8 +8,10 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from orchestration.settings import Settings
+if TYPE_CHECKING:
+    from orchestration.settings import Settings
 
 __all__ = ["main"]
 
@@ -20,12 +22,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit status."""
     parser = _parser()
     options = parser.parse_args(arguments)
+    _prepare_libraries()
+    from orchestration.settings import Settings  # imports NumPy
+
     try:
         settings = Settings()
     except ValueError as error:  # of pydantic, of its settings sources, or of TOML
         print(f"settings are wrong; correct ML_ASSETS_* or settings.toml:\n{error}", file=sys.stderr)
         return 2
-    _prepare_process(settings)
+    os.environ["ML_ASSETS_STORE"] = settings.store_url  # the price server reads it, too
     if options.command == "ui":
         return _ui(settings)
     logging.getLogger("ml_assets.storage").setLevel(logging.ERROR)  # the closing table names what was refused
@@ -74,10 +79,9 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _prepare_process(settings: Settings) -> None:
-    """Set what libraries read from the environment before their first import, here and in child processes."""
+def _prepare_libraries() -> None:
+    """Set what libraries read from the environment at their first import, here and in child processes."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow is chatty
-    os.environ["ML_ASSETS_STORE"] = settings.store_url  # the price server reads it, too
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # a process per core: threads of NumPy would only compete
     os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # else the first of them takes all of a GPU
 

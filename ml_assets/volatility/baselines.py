@@ -6,10 +6,13 @@ every day the variance expected over the next `horizon` days from what was known
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize, minimize_scalar, nnls
 from scipy.signal import lfilter
+from threadpoolctl import threadpool_limits
 
 from ml_assets.rolling import Floats, window_mean
 
@@ -20,6 +23,7 @@ __all__ = [
     "fit_har",
     "fit_har_qlike",
     "har_forecast",
+    "one_thread",
     "recursion",
     "squared_returns",
 ]
@@ -30,6 +34,15 @@ START_DAYS = 60
 """Squared returns whose mean starts a recursion. No row of a `SequenceSet` lies before them."""
 _WEEK, _MONTH = 5, 22
 _FLOOR = 1e-3  # of the mean variance: what a linear rule may say at least
+
+
+def one_thread() -> AbstractContextManager[object]:
+    """Keep BLAS to one thread: the order of its sums, and with it the last bits, would depend on the number.
+
+    Models start from what is fitted here, so their bytes would differ from one process to the next.
+    """
+    limits: AbstractContextManager[object] = threadpool_limits(limits=1, user_api="blas")
+    return limits
 
 
 def squared_returns(closes: Floats) -> Floats:
@@ -89,7 +102,8 @@ def fit_har(days: Floats, labels: Floats, rows: Rows) -> Floats:
     design = har_design(days)
     scale = np.abs(design[rows]).max(axis=0)
     level = float(np.mean(labels[rows]))
-    weights, _ = nnls(design[rows] / scale, labels[rows] / level)
+    with one_thread():
+        weights, _ = nnls(design[rows] / scale, labels[rows] / level)
     return np.asarray(weights * level / scale)
 
 
@@ -110,12 +124,14 @@ def fit_har_qlike(days: Floats, labels: Floats, rows: Rows) -> Floats:
 
     start = np.array([0.25, 0.1, 0.3, 0.35])
     bounds = [(_FLOOR, None), (0.0, None), (0.0, None), (0.0, None)]
-    found = minimize(
-        loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"ftol": 1e-13, "gtol": 1e-9}
-    )
+    with one_thread():
+        found = minimize(
+            loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"ftol": 1e-13, "gtol": 1e-9}
+        )
     return np.asarray(found.x * level / scale)
 
 
 def har_forecast(days: Floats, weights: Floats, level: float) -> Floats:
     """Forecast by fitted coefficients; at least a thousandth of `level`."""
-    return np.maximum(har_design(days) @ weights, _FLOOR * level)
+    with one_thread():
+        return np.maximum(har_design(days) @ weights, _FLOOR * level)

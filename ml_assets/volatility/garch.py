@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ml_assets.rolling import Floats
-from ml_assets.volatility.baselines import recursion
+from ml_assets.volatility.baselines import one_thread, recursion
 
 __all__ = ["Garch", "fit_garch", "garch_forecast"]
 
@@ -34,7 +34,8 @@ def fit_garch(returns: Floats) -> Garch:
     from arch import arch_model  # statsmodels behind it takes a second
 
     model = arch_model(_PERCENT * returns, mean="Zero", vol="GARCH", p=1, q=1, rescale=False)
-    found = model.fit(disp="off", show_warning=False).params
+    with one_thread():
+        found = model.fit(disp="off", show_warning=False).params
     return Garch(float(found["omega"]) / _PERCENT**2, float(found["alpha[1]"]), float(found["beta[1]"]))
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from threadpoolctl import threadpool_limits
 
 from ml_assets.labels import forward_variance
 from ml_assets.volatility import qlike
@@ -160,3 +161,20 @@ def test_the_day_measure_of_ranges_is_less_noisy_and_falls_back_to_squares() -> 
     assert again is not None
     assert again[7] == squares[7]
     assert range_variances(frame[["close"]]) is None
+
+
+def test_what_is_fitted_does_not_depend_on_the_threads_of_the_process() -> None:
+    """Models start from it: else their bytes would differ between command, worker and UI."""
+    prices = 50.0 * np.exp(np.cumsum(garch_returns(6000, 2e-6, 0.08, 0.90, seed=1)[0]))
+    squares = squared_returns(prices)
+    rows, labels = np.arange(START_DAYS, 5900), forward_variance(prices, 1)
+    found = []
+    for threads in (1, 2):
+        with threadpool_limits(limits=threads, user_api="blas"):
+            weights = fit_har_qlike(squares, labels, rows)
+            forecast = har_forecast(squares, weights, float(np.mean(labels[rows])))
+            garch = fit_garch(np.diff(np.log(prices)))
+            found.append(
+                (weights.tobytes(), fit_har(squares, labels, rows).tobytes(), garch, forecast.tobytes())
+            )
+    assert found[0] == found[1]
