@@ -10,6 +10,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from multiprocessing.connection import Connection
+from pickle import UnpicklingError
 from typing import Self
 
 from orchestration.definitions import build_defs
@@ -121,8 +122,9 @@ class _Process:
         try:
             self._pipe.send((symbol, list(assets)))
             outcome: RunOutcome = self._pipe.recv()
-        except (EOFError, OSError):
+        except (EOFError, OSError, MemoryError, UnpicklingError):  # it has ended, or what it said is torn
             self.alive = False
+            self._process.kill()
             return None
         return outcome
 
@@ -180,17 +182,23 @@ class _Hand(threading.Thread):
 
     def run(self) -> None:
         """Hand out symbols."""
-        while True:
-            try:
-                symbol = self._todo.popleft()
-            except IndexError:
-                break
-            outcome = self._process.run(symbol, self._assets)
-            if outcome is None:
-                self._lost.append(symbol)
-                break
-            self._outcomes.queue.put((symbol, outcome))
-        self._outcomes.queue.put(None)
+        try:
+            while self._one():
+                pass
+        finally:
+            self._outcomes.queue.put(None)  # whatever has happened: somebody waits for it
+
+    def _one(self) -> bool:
+        try:
+            symbol = self._todo.popleft()
+        except IndexError:
+            return False
+        outcome = self._process.run(symbol, self._assets)
+        if outcome is None:
+            self._lost.append(symbol)
+            return False
+        self._outcomes.queue.put((symbol, outcome))
+        return True
 
     def stop(self) -> None:
         """Wait for the end; a process that still works is stopped, since the command is being stopped."""

@@ -22,6 +22,7 @@ class Contest:
 
     verdict: str | None
     stands_for: tuple[str, str] | None
+    met: str | None = None
     lead: float = 0.0
     told: str = "no day in common"
 
@@ -53,6 +54,10 @@ def sound_succession(
                 f"{str(contest.stands_for)[:80]}",
             )
             if served is not None and served.weights_sha256 != champion.weights_sha256:
+                require(
+                    contest.met == served.weights_sha256,
+                    f"{place}: replaced {served.weights_sha256[:12]}, but was compared with {contest.met}",
+                )
                 require(contest.lead > 0, f"{place}: replaced its champion, {contest.told}")
         gone = ", ".join(sorted(set(before) - set(champions))) or "none"
         return f"{len(champions)} in service, {len(before)} before; retired: {gone}"

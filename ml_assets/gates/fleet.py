@@ -108,8 +108,9 @@ def succession_sound(reports: Reports, promotion: Promotion, before: Mapping[str
         if isinstance(judged, Judged):
             gained, lost = _discordant(judged.report)
             told = f"right {gained} times where that was wrong and wrong {lost} times where that was right"
+            met = None if judged.report.champion is None else judged.report.champion.weights_sha256
             contests[v.symbol] = Contest(
-                v.verdict, (judged.weights_sha256, judged.report_sha256), gained - lost, told
+                v.verdict, (judged.weights_sha256, judged.report_sha256), met, gained - lost, told
             )
         else:
             contests[v.symbol] = Contest(v.verdict, None)

@@ -30,6 +30,10 @@ def every_horizon_judged(
     """Exactly one verdict, with a reason, for every attempted symbol at every horizon."""
 
     def inspect(tally: Tally) -> str:
+        # The other gates go by the candidate's own list, so it must be the one that is due.
+        require(
+            promotion.horizons == list(horizons), f"judged {promotion.horizons}, due are {list(horizons)}"
+        )
         judged = [(v.symbol, v.horizon) for v in (*promotion.verdicts, *promotion.controls)]
         due = {(symbol, h) for symbol in symbols for h in horizons}
         require(
@@ -134,10 +138,10 @@ def variance_succession_sound(
         judged, place = reports.get(v.symbol), f"{v.symbol} ({v.horizon} d)"
         contests[place] = Contest(v.verdict, None)
         if isinstance(judged, Judged):
-            mine, old = _mean_losses(judged.report, v.horizon)
+            met, mine, old = _meeting(judged.report, v.horizon)
             versions = (judged.weights_sha256, judged.report_sha256)
             told = f"QLIKE {mine:.4f} where that had {old:.4f}"
-            contests[place] = Contest(v.verdict, versions, old - mine, told)
+            contests[place] = Contest(v.verdict, versions, met, old - mine, told)
     return sound_succession(contests, _by_place(promotion.served()), _by_place(before))
 
 
@@ -145,16 +149,17 @@ def _by_place(served: Iterable[Served]) -> dict[str, Champion]:
     return {f"{one.symbol} ({one.horizon} d)": one.champion for one in served}
 
 
-def _mean_losses(report: VolatilityReport, horizon: int) -> tuple[float, float]:
-    """QLIKE of the new and of the old model on the days of both, from the stored variances."""
+def _meeting(report: VolatilityReport, horizon: int) -> tuple[str | None, float, float]:
+    """The old model's version, and QLIKE of the new and of the old one on the days of both."""
     score = next((s for s in report.scores if s.horizon == horizon), None)
     if score is None or score.champion is None or not score.champion.dates:
-        return 0.0, 0.0
+        return None, 0.0, 0.0
     stored = zip(score.dates, score.forecast, score.realized, strict=True)
     known = {day: (f, x) for day, f, x in stored}
     pairs = [(*known[day], f) for day, f in zip(score.champion.dates, score.champion.forecast, strict=True)]
     mine, x, old = np.array(pairs).T
-    return float(np.mean(np.log(mine) + x / mine)), float(np.mean(np.log(old) + x / old))
+    losses = float(np.mean(np.log(mine) + x / mine)), float(np.mean(np.log(old) + x / old))
+    return score.champion.weights_sha256, *losses
 
 
 def _passed(promotion: VolatilityPromotion) -> list[str]:

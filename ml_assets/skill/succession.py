@@ -128,9 +128,11 @@ def succeed(
 
 
 def compare_directions(report: WalkForwardReport, champion: Champion | None) -> Comparison | None:
-    """Compare hits of the candidate and of the champion; None if the report asked no champion."""
+    """Compare hits of the candidate and of the champion; None if the report did not ask that champion."""
     record = report.champion
     if record is None or champion is None or champion.accuracy is None:
+        return None
+    if record.weights_sha256 != champion.weights_sha256:
         return None
     place = {day: i for i, day in enumerate(report.dates)}
     at = np.array([place[day] for day in record.dates], dtype=int)

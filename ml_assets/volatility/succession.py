@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ml_assets.rolling import Floats
 from ml_assets.sequence_set import SequenceSet
-from ml_assets.skill.succession import Comparison
+from ml_assets.skill.succession import Champion, Comparison
 from ml_assets.volatility.losses import diebold_mariano, qlike
 from ml_assets.volatility.report import HorizonScore, VarianceRecord
 from ml_assets.volatility.weights import VolatilityWeights
@@ -67,14 +67,16 @@ def _losses_in_common(score: HorizonScore) -> tuple[Floats, Floats, Floats] | No
     )  # fmt: skip
 
 
-def compare_variances(score: HorizonScore) -> Comparison | None:
-    """Compare candidate and champion by Diebold and Mariano; None if the report asked no champion.
+def compare_variances(score: HorizonScore, champion: Champion | None) -> Comparison | None:
+    """Compare candidate and champion by Diebold and Mariano; None if the report did not ask that champion.
 
     The champion promised to be better than the rules without a model: it declines where the best of them is
     better than it.
     """
     losses = _losses_in_common(score)
-    if losses is None:
+    if losses is None or champion is None or score.champion is None:
+        return None
+    if score.champion.weights_sha256 != champion.weights_sha256:
         return None
     ours, theirs, rule = losses
     told = f"QLIKE {theirs.mean():.4f}, {score.best_baseline} {rule.mean():.4f}" if len(theirs) else "nothing"

@@ -141,7 +141,8 @@ def decide_volatility(
             replace(v, verdict=REJECT, reason=f"void: {void}") if v.verdict == PROMOTE else v
             for v in verdicts
         ]
-    serving = {(served.symbol, served.horizon or 0): served.champion for served in champions}
+    # A horizon that is forecast no more has no model either: nothing would ever judge it again.
+    serving = {(s.symbol, s.horizon or 0): s.champion for s in champions if s.horizon in horizons}
     for i, v in enumerate(verdicts):
         place = (v.symbol, v.horizon)
         champion, service = _succeed(serving.pop(place, None), reports[v.symbol], v, rule, void=void)
@@ -165,7 +166,7 @@ def _succeed(
     score, candidate, comparison = _score_of(judged, v.horizon), None, None
     if isinstance(judged, Judged) and score is not None:
         candidate = Champion(judged.weights_sha256, judged.report_sha256, score.dates[-1])
-        comparison = compare_variances(score)
+        comparison = compare_variances(score, served)
     return succeed(served, candidate, comparison, v.verdict, rule.succession, void=void is not None)
 
 

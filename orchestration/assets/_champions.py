@@ -4,30 +4,37 @@ from typing import TypeVar
 
 import dagster as dg
 
-from ml_assets.release import Release
+from ml_assets.release import Verdicts, champions_of
 from ml_assets.skill import Judged
 from ml_assets.storage import ArtifactStore, NotCertified, input_key
 from orchestration.gating import Certified, Refusal
 
-__all__ = ["as_judged", "released_model"]
+__all__ = ["as_judged", "served_model"]
 
 Report = TypeVar("Report")
 
 
-def released_model(
-    store: ArtifactStore, asset: str, symbol: str, newest: str, horizon: int | None = None
+def served_model(
+    store: ArtifactStore,
+    verdicts: type[Verdicts],
+    asset: str,
+    symbol: str,
+    newest: str,
+    horizon: int | None = None,
 ) -> tuple[str, bytes] | None:
-    """Version and bytes of the released model; None if there is none, or it is the newest one itself."""
-    if store.current("release") is None:
-        return None
-    released = Release.from_bytes(store.read("release")[0]).version(asset, symbol, horizon)
-    if released is None or released == newest:
-        return None
+    """Version and bytes of the model in service; None if there is none, or it is the newest one itself.
+
+    It is the one of the last verdicts, which the next ones decide about; a release may have been rolled back.
+    """
     try:
-        return released, store.read(asset, symbol, released)[0]
+        served = {(one.symbol, one.horizon): one.champion for one in champions_of(store, verdicts)}
+        champion = served.get((symbol, horizon))
+        if champion is None or champion.weights_sha256 == newest:
+            return None
+        return champion.weights_sha256, store.read(asset, symbol, champion.weights_sha256)[0]
     except NotCertified as error:
         raise dg.Failure(
-            f"the released model of {symbol} cannot be compared: {error}", allow_retries=False
+            f"the model in service for {symbol} cannot be compared: {error}", allow_retries=False
         ) from error
 
 

@@ -36,13 +36,14 @@ from ml_assets.volatility import (
     HorizonScore,
     VarianceRecord,
     VarianceSet,
+    VolatilityPromotion,
     VolatilityReport,
     VolatilityWeights,
     score_variance,
     variance_rows,
 )
 from ml_assets.volatility.succession import variance_record
-from orchestration.assets._champions import released_model
+from orchestration.assets._champions import served_model
 from orchestration.gating import Certified, Staged, gated_asset, verified
 from orchestration.partitions import SYMBOLS
 from orchestration.settings import Settings
@@ -208,7 +209,7 @@ def _champion(
     from ml_assets.volatility import predict_variance
 
     symbol, newest = sequences.symbol, weights.certificate.sha256
-    found = released_model(store, "volatility_weights", symbol, newest, score.horizon)
+    found = served_model(store, VolatilityPromotion, "volatility_weights", symbol, newest, score.horizon)
     if found is None:
         return None
     champion = VolatilityWeights.from_bytes(found[1])

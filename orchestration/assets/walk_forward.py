@@ -17,12 +17,12 @@ from ml_assets.prices import PriceHistory
 from ml_assets.reports.pictures import markdown_picture
 from ml_assets.reports.walk_forward import walk_forward_pages, walk_forward_picture
 from ml_assets.sequences import SequenceConfig, SequenceSet, build_sequences
-from ml_assets.skill import ChampionRecord, WalkForwardReport, score
+from ml_assets.skill import ChampionRecord, Promotion, WalkForwardReport, score
 from ml_assets.skill.attempts import attempt_number, earlier_reports
 from ml_assets.skill.champion import champion_record
 from ml_assets.steps import Steps
 from ml_assets.storage import ArtifactStore, read_input
-from orchestration.assets._champions import released_model
+from orchestration.assets._champions import served_model
 from orchestration.gating import Certified, Staged, gated_asset, verified
 from orchestration.partitions import SYMBOLS
 from orchestration.settings import Settings
@@ -139,7 +139,7 @@ def _champion(
     """What the released model says about the last fold, if there is one and it is not this very version."""
     from ml_assets.mamba import predict_direction
 
-    found = released_model(store, "mamba_weights", sequences.symbol, weights.certificate.sha256)
+    found = served_model(store, Promotion, "mamba_weights", sequences.symbol, weights.certificate.sha256)
     if found is None:
         return None
     return champion_record(sequences, MambaWeights.from_bytes(found[1]), found[0], predict_direction)
