@@ -2,8 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import dagster as dg
 
-__all__ = ["SYMBOLS"]
+__all__ = ["PARTITION", "SYMBOLS", "only_direction", "only_variance"]
 
 SYMBOLS = dg.DynamicPartitionsDefinition(name="symbols")
+PARTITION = "dagster/partition"
+"""Tag: the symbol that a run is about."""
+_NO_DIRECTION = ("volatility_pipeline", "drift_check")
+
+
+def only_variance(instance: dg.DagsterInstance, symbol: str) -> bool:
+    """Whether a symbol has runs, and none of them was on its way to a forecast of direction.
+
+    Then its direction was never tried, and must not count as one more attempt. A symbol without any run does:
+    else who wipes the history would make the tests easier.
+    """
+    runs = _runs(instance, symbol)
+    return bool(runs) and all(run.job_name in _NO_DIRECTION for run in runs)
+
+
+def only_direction(instance: dg.DagsterInstance, symbol: str) -> bool:
+    """Whether a symbol has runs, and none of them was on its way to a forecast of variance."""
+    runs = _runs(instance, symbol)
+    return bool(runs) and not any(
+        run.job_name == "volatility_pipeline"
+        or any(key.path[-1].startswith("volatility_") for key in run.asset_selection or ())
+        for run in runs
+    )
+
+
+def _runs(instance: dg.DagsterInstance, symbol: str) -> Sequence[dg.DagsterRun]:
+    return instance.get_runs(dg.RunsFilter(tags={PARTITION: symbol}))

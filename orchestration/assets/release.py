@@ -14,6 +14,7 @@ from ml_assets.storage import ArtifactStore, Certificate, NotCertified, follow_i
 from ml_assets.volatility import VolatilityPromotion
 from orchestration.assets._champions import as_judged
 from orchestration.gating import Certified, Refusal, Staged, gated_asset, verified
+from orchestration.partitions import only_variance
 from orchestration.settings import Settings
 
 __all__ = ["ReleaseConfig", "promotion", "release"]
@@ -40,6 +41,7 @@ class ReleaseConfig(dg.Config):
     },
 )
 def promotion(
+    context: dg.AssetExecutionContext,
     reports: dict[str, Certified[WalkForwardReport] | Refusal],
     settings: dg.ResourceParam[Settings],
     store: dg.ResourceParam[ArtifactStore],
@@ -50,6 +52,11 @@ def promotion(
             "no symbol has been attempted yet; materialize walk_forward_report first", allow_retries=False
         )
     reports = {s: reports[s] for s in asked_for(reports, DIRECTION_CONTROLS)}
+    reports = {
+        s: report
+        for s, report in reports.items()
+        if not isinstance(report, Refusal) or not only_variance(context.instance, s)
+    }
     judged = {s: as_judged(r, s, "mamba_weights") for s, r in reports.items()}
     rule = PromotionRule(
         false_discovery_rate=settings.false_discovery_rate, quarantine_accuracy=settings.quarantine_accuracy

@@ -14,6 +14,7 @@ from ml_assets.storage import ArtifactStore
 from ml_assets.volatility import VolatilityPromotion, VolatilityReport, VolatilityRule, decide_volatility
 from orchestration.assets._champions import as_judged
 from orchestration.gating import Certified, Refusal, Staged, gated_asset, verified
+from orchestration.partitions import only_direction
 from orchestration.settings import Settings
 
 __all__ = ["volatility_promotion"]
@@ -32,6 +33,7 @@ __all__ = ["volatility_promotion"]
     },
 )
 def volatility_promotion(
+    context: dg.AssetExecutionContext,
     reports: dict[str, Certified[VolatilityReport] | Refusal],
     settings: dg.ResourceParam[Settings],
     store: dg.ResourceParam[ArtifactStore],
@@ -42,6 +44,11 @@ def volatility_promotion(
             "no symbol has been attempted yet; materialize volatility_report first", allow_retries=False
         )
     reports = {s: reports[s] for s in asked_for(reports, VARIANCE_CONTROLS)}
+    reports = {
+        s: report
+        for s, report in reports.items()
+        if not isinstance(report, Refusal) or not only_direction(context.instance, s)
+    }
     judged = {s: as_judged(r, s, "volatility_weights") for s, r in reports.items()}
     rule = VolatilityRule(false_discovery_rate=settings.false_discovery_rate)
     horizons = settings.volatility_horizons

@@ -8,8 +8,8 @@ import dagster as dg
 
 from ml_assets.alerts import Alert, FailedGate, MailServer, post, send_mail
 from orchestration.automation.fleet import CHILDREN
-from orchestration.automation.standing import PARTITION
 from orchestration.fleet import failure_text
+from orchestration.partitions import PARTITION
 from orchestration.settings import Settings
 
 __all__ = ["alert_of", "deliver", "failure_alerts"]

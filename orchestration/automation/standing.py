@@ -16,7 +16,7 @@ from ml_assets.skill import Promotion
 from ml_assets.skill.controls import DIRECTION_CONTROLS, asked_for
 from ml_assets.storage import ArtifactStore, Certificate, FileLock, LockTimeout, NotCertified, input_key
 from orchestration.instance import close_dead_runs
-from orchestration.partitions import SYMBOLS
+from orchestration.partitions import PARTITION, SYMBOLS, only_variance
 from orchestration.settings import Settings
 
 __all__ = [
@@ -40,7 +40,6 @@ UNFINISHED = [
     dg.DagsterRunStatus.STARTED,
     dg.DagsterRunStatus.CANCELING,
 ]
-PARTITION = "dagster/partition"
 
 
 def known_symbols(instance: dg.DagsterInstance) -> list[str]:
@@ -127,10 +126,13 @@ def _history(store: ArtifactStore, symbol: str, sha256: str) -> Worked:
 
 
 def attempted(instance: dg.DagsterInstance, symbols: Iterable[str]) -> set[str]:
-    """Symbols of which a run has ended, well or not: those which a verdict must name."""
+    """Symbols of which a run has ended, well or not: those which a verdict on direction must name."""
     ended = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE]
     return {
-        s for s in symbols if instance.get_runs(dg.RunsFilter(tags={PARTITION: s}, statuses=ended), limit=1)
+        s
+        for s in symbols
+        if instance.get_runs(dg.RunsFilter(tags={PARTITION: s}, statuses=ended), limit=1)
+        and not only_variance(instance, s)
     }
 
 
