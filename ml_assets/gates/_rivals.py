@@ -132,7 +132,8 @@ def _garch(energy: Floats) -> tuple[float, float, float]:
     starts = [
         np.array([u, p, s]) for u in (-1, 0, 1) for p in (0.0, 2.0, 4.0, 6.0) for s in (-6, -2.5, -1, 1)
     ]
-    starts = sorted(starts, key=loss)[:4] + [np.array([0.0, 4.0, -2.5]), np.array([0.0, 6.0, -4.5])]
+    likely = sorted(starts, key=loss)
+    starts = [*likely[:3], *(next(x for x in likely if x[1] == p) for p in (0.0, 2.0, 4.0, 6.0))]
     best = min(
         (
             minimize(loss, s, method="Nelder-Mead", options={"maxiter": 400, "fatol": 1e-10, "xatol": 1e-6})

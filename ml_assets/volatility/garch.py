@@ -43,7 +43,7 @@ def fit_garch(returns: Floats) -> Garch:
     Notes
     -----
     The likelihood of returns with fat tails or one big day has several maxima. The search is made from the
-    start that `arch` chooses and from the five likeliest of a grid; the highest likelihood counts.
+    start that `arch` chooses and from the likeliest of a grid; the highest likelihood counts.
     """
     from arch import arch_model  # statsmodels behind it takes a second
 
@@ -59,7 +59,7 @@ def fit_garch(returns: Floats) -> Garch:
 
 
 def _starts(squares: Floats) -> list[Floats]:
-    """Take the likeliest few of a grid over persistence, alpha's share of it and the level of variance."""
+    """Take the likeliest few, and those of each persistence, of a grid with alpha's share and the level."""
     mean, weights = float(np.mean(squares)), 0.94 ** np.arange(min(75, len(squares)))
     first = float(np.sum(weights * squares[: len(weights)]) / np.sum(weights))  # as arch begins
     found = []
@@ -70,7 +70,9 @@ def _starts(squares: Floats) -> list[Floats]:
         variance, _ = lfilter([1.0], [1.0, -beta], driven, zi=[beta * first])
         loss = float(np.mean(np.log(variance) + squares / variance)) if mean > 0 else 0.0
         found.append((loss, omega, alpha, beta))
-    return [np.array(start[1:]) for start in sorted(found)[:_SEARCHES]]
+    size = len(_SHARES) * len(_LEVELS)
+    each = [min(found[i : i + size]) for i in range(0, len(found), size)]
+    return [np.array(start[1:]) for start in sorted({*each, *sorted(found)[:_SEARCHES]})]
 
 
 def garch_forecast(squares: Floats, model: Garch, horizon: int) -> Floats:
