@@ -33,6 +33,7 @@ Rows = NDArray[np.int64]
 START_DAYS = 60
 """Squared returns whose mean starts a recursion. No row of a `SequenceSet` lies before them."""
 _WEEK, _MONTH = 5, 22
+_DECAYS = 1.0 - np.geomspace(0.3, 0.001, 40)  # about as many for each tenfold of the memory
 _FLOOR = 1e-3  # of the mean variance: what a linear rule may say at least
 
 
@@ -76,13 +77,22 @@ def ewma_forecast(squares: Floats, horizon: int, decay: float = 0.94) -> Floats:
 
 
 def fit_decay(squares: Floats, labels: Floats, rows: Rows, horizon: int) -> float:
-    """Decay in [0.7, 0.999] with the least QLIKE on `rows`."""
+    """Decay in [0.7, 0.999] with the least QLIKE on `rows`.
+
+    One big day gives the loss several minima, so a grid comes first and Brent's method between the neighbours
+    of its best value.
+    """
 
     def loss(decay: float) -> float:
         forecast = ewma_forecast(squares, horizon, decay)[rows]
         return float(np.mean(np.log(forecast) + labels[rows] / forecast))
 
-    return float(minimize_scalar(loss, bounds=(0.7, 0.999), method="bounded", options={"xatol": 1e-5}).x)
+    with np.errstate(divide="ignore", invalid="ignore"):  # no move on any of the first days: no finite loss
+        losses = np.array([loss(decay) for decay in _DECAYS])
+        best = int(np.argmin(np.where(np.isfinite(losses), losses, np.inf)))
+        bounds = (float(_DECAYS[max(best - 1, 0)]), float(_DECAYS[min(best + 1, len(_DECAYS) - 1)]))
+        found = minimize_scalar(loss, bounds=bounds, method="bounded", options={"xatol": 1e-5})
+    return float(found.x if found.fun <= losses[best] else _DECAYS[best])
 
 
 def har_design(days: Floats) -> Floats:

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from threadpoolctl import threadpool_limits
 
+from ml_assets.gates._rivals import garch_loss
 from ml_assets.labels import forward_variance
 from ml_assets.volatility import qlike
 from ml_assets.volatility.baselines import (
@@ -178,3 +179,36 @@ def test_what_is_fitted_does_not_depend_on_the_threads_of_the_process() -> None:
                 (weights.tobytes(), fit_har(squares, labels, rows).tobytes(), garch, forecast.tobytes())
             )
     assert found[0] == found[1]
+
+
+def awkward(kind: str, seed: int, days: int = 900) -> np.ndarray:
+    """Returns whose likelihoods have several optima: fat tails, no clusters, or one day of +40 %."""
+    if kind == "big":
+        returns, _ = garch_returns(days, 2e-6, 0.08, 0.90, seed)
+        returns[days // 3] = np.log(1.4)
+        return returns
+    return 0.01 * np.random.default_rng(seed).standard_t(int(kind[1:]), days)
+
+
+@pytest.mark.parametrize("kind", ["big", "t5", "t3"])
+@pytest.mark.parametrize("seed", [0, 1])
+def test_fits_are_no_worse_than_a_dense_search(kind: str, seed: int) -> None:
+    returns = awkward(kind, seed)
+    prices = np.exp(np.cumsum(returns))
+    squares, labels, rows = squared_returns(prices), forward_variance(prices), np.arange(100, 890)
+
+    def loss(decay: float) -> float:
+        return float(np.mean(qlike(ewma_forecast(squares, 1, decay)[rows], labels[rows])))
+
+    least = min(loss(decay) for decay in 1 - np.geomspace(0.3, 0.001, 500))
+    assert loss(fit_decay(squares, labels, rows, 1)) <= least + 1e-6
+
+    found, energy = fit_garch(returns), np.square(returns)
+    mean = float(energy.mean())
+    dense = min(
+        garch_loss(energy, level * mean * (1 - p), p * share, p * (1 - share))
+        for level in np.geomspace(0.2, 3, 12)
+        for p in 1 - np.geomspace(0.9, 0.0005, 16)
+        for share in np.concatenate([[0.0], np.geomspace(0.002, 1, 12)])
+    )
+    assert garch_loss(energy, found.omega, found.alpha, found.beta) <= dense + 1e-6
