@@ -78,7 +78,7 @@ def variance_folds(
     folds : sequence of SequenceSet
         Cut from the certified sequences.
     rows : sequence of VarianceSet
-        Derived anew for each fold.
+        What the model of each fold was trained on; other gates judge them.
     report : VolatilityReport
     """
     symbol = report.symbol

@@ -26,7 +26,8 @@ from ml_assets.gates.volatility_rows import (
     variance_oracle,
     variance_reload,
 )
-from ml_assets.labels import forward_returns
+from ml_assets.labels import forward_returns, forward_variance
+from ml_assets.scaling import fit_scale, normalize
 from ml_assets.skill.attempts import attempt_number
 from ml_assets.volatility import HorizonScore, VarianceSet, VolatilityReport, variance_rows
 from tests.unit.volatility.makers import HORIZONS, closes, folds, forecast, market, scored, trained
@@ -187,6 +188,36 @@ def test_what_later_prices_change_is_noticed(fault: str) -> None:
     result = start_causal(prices, sequences, leaking(sequences, closes()), leaking)
     assert not result.passed
     assert "SIM" in result.message
+
+
+@pytest.mark.parametrize(("gate", "name"), [("oracle", "labels"), ("purged", "days"), ("purged", "start")])
+def test_what_the_rows_hold_of_test_days_is_noticed(gate: str, name: str) -> None:
+    rows, (_, sequences) = folds()[1][1], market()
+    whole = {
+        "labels": np.column_stack([forward_variance(closes(), h) for h in HORIZONS]),
+        "days": sequences.normalize(sequences.features),
+        "start": rows.rule.forecast(closes()),
+    }
+    result = on_rows(replace(rows, **{name: whole[name]}))[gate]
+    assert not result.passed
+    assert f"training is given {name} of {rows.dates[rows.validation[-1] + 1]}" in result.message
+    one = getattr(rows, name).copy()
+    one[sequences.positions("test")[5], 0] = 1.0
+    assert f"training is given {name}" in on_rows(replace(rows, **{name: one}))[gate].message
+
+
+def test_a_normalization_by_the_whole_history_is_noticed() -> None:
+    rows, (_, sequences) = folds()[1][1], market()
+    finite = np.isfinite(sequences.features).all(axis=1)
+    center, scale = fit_scale(sequences.features, finite)
+    days = normalize(sequences.features, center, scale)
+    days[rows.validation[-1] + 1 :] = np.nan
+    result = horizons_purged(sequences, replace(rows, days=days, center=center, scale=scale))
+    assert not result.passed
+    assert "center[0] of the rows" in result.message
+    hidden = horizons_purged(sequences, replace(rows, days=days))  # the right numbers beside the wrong days
+    assert not hidden.passed
+    assert "by the certified sequences" in hidden.message
 
 
 def test_weights_of_other_rows_or_damaged_ones_are_noticed() -> None:
