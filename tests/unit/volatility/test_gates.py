@@ -29,7 +29,15 @@ from ml_assets.gates.volatility_rows import (
 from ml_assets.labels import forward_returns, forward_variance
 from ml_assets.scaling import fit_scale, normalize
 from ml_assets.skill.attempts import attempt_number
-from ml_assets.volatility import HorizonScore, VarianceSet, VolatilityReport, variance_rows
+from ml_assets.volatility import (
+    HorizonScore,
+    VarianceRecord,
+    VarianceSet,
+    VolatilityReport,
+    predict_variance,
+    variance_rows,
+)
+from ml_assets.volatility.succession import variance_record
 from tests.unit.volatility.makers import HORIZONS, closes, folds, forecast, market, scored, trained
 
 
@@ -43,7 +51,7 @@ def on_report(report: VolatilityReport) -> dict[str, GateResult]:
         "days": variance_days_scored(prices, sequences, report),
         "folds": variance_folds(*folds(), report),
         "figures": variance_figures(prices, folds()[0], report),
-        "reproduced": forecasts_reproduced(folds()[0], report, forecast, 1),
+        "reproduced": forecasts_reproduced(folds()[0], report, forecast, 1, lambda _: None),
     }
 
 
@@ -117,6 +125,37 @@ def test_any_changed_figure_is_noticed(gate: str, fault: Any, place: int) -> Non
     result = on_report(with_score(place, **fault(scored().scores[place])))[gate]
     assert not result.passed
     assert "SIM" in result.message
+
+
+def champion(score: HorizonScore) -> VarianceRecord:
+    """The model of the first fold in service, asked about the days of the last one."""
+    fold = folds()[0][1]
+    return variance_record(
+        fold, score, trained(1), "c" * 64, lambda weights, at: predict_variance(weights, fold, closes(), at)
+    )
+
+
+def test_an_edited_record_of_the_model_in_service_is_noticed() -> None:
+    scores = [replace(score, champion=champion(score)) for score in scored().scores]
+    honest = VolatilityReport.from_bytes(replace(scored(), scores=scores).to_bytes())
+    result = forecasts_reproduced(folds()[0], honest, forecast, 1, champion)
+    assert result.passed, result.message
+    assert result.checked > forecasts_reproduced(folds()[0], scored(), forecast, 1, lambda _: None).checked
+    five = honest.scores[1]
+    record = five.champion
+    assert record is not None
+    assert len(record.dates) > 100
+    worse = with_item(record.forecast, 2, float(np.nextafter(record.forecast[2], 1)))
+    for edited in (
+        None,
+        replace(record, forecast=worse),
+        replace(record, dates=record.dates[1:], forecast=record.forecast[1:]),
+        replace(record, weights_sha256="d" * 64),
+    ):
+        report = replace(honest, scores=[honest.scores[0], replace(five, champion=edited)])
+        result = forecasts_reproduced(folds()[0], report, forecast, 1, champion)
+        assert not result.passed
+        assert "SIM over 5 day(s): the record of the model in service" in result.message
 
 
 @pytest.mark.parametrize(
