@@ -14,7 +14,7 @@ from ml_assets.gates._verdict import Tally, Violation, require, verdict
 from ml_assets.gates.result import GateResult
 from ml_assets.prices import PriceHistory
 from ml_assets.sequence_set import SequenceSet
-from ml_assets.volatility.report import HorizonScore, VolatilityReport
+from ml_assets.volatility.report import HorizonScore, VarianceRecord, VolatilityReport
 
 if TYPE_CHECKING:
     from ml_assets.volatility.rows import VarianceSet
@@ -78,7 +78,7 @@ def variance_folds(
     folds : sequence of SequenceSet
         Cut from the certified sequences.
     rows : sequence of VarianceSet
-        Derived anew for each fold.
+        What the model of each fold was trained on; other gates judge them.
     report : VolatilityReport
     """
     symbol = report.symbol
@@ -216,8 +216,9 @@ def forecasts_reproduced(
     report: VolatilityReport,
     predict: Callable[[int], Floats],
     retrained: int,
+    champion: Callable[[HorizonScore], VarianceRecord | None],
 ) -> GateResult:
-    """Forecast again: the report's variances must come out, bit for bit.
+    """Forecast again: the report's variances must come out, bit for bit, and those of the model in service.
 
     Parameters
     ----------
@@ -229,6 +230,8 @@ def forecasts_reproduced(
         training done again for another.
     retrained : int
         The earlier fold that is trained again; which one, is decided by the weights' hash, not by the report.
+    champion : callable
+        ``(score) -> record`` of the model in service, computed again; None where there is no other model.
     """
     symbol = report.symbol
 
@@ -252,7 +255,21 @@ def forecasts_reproduced(
                         "reported "
                         f"{reported!r}, the weights say {float(again[row, i])!r}",
                     )
+        for score in report.scores:
+            due = champion(score)
+            tally.checked += len(due.dates) if due else 0
+            require(
+                score.champion == due,
+                f"{symbol} over {score.horizon} day(s): the record of the model in service "
+                f"({_said(score.champion)}) is not what it says when asked again ({_said(due)})",
+            )
         numbers = sorted({retrained, len(folds)})
         return f"{symbol}: {tally.checked} forecasts of folds {numbers} reproduced exactly"
 
     return verdict("forecasts_reproduced", inspect)
+
+
+def _said(record: VarianceRecord | None) -> str:
+    if record is None:
+        return "none"
+    return f"{len(record.dates)} days by {record.weights_sha256[:12]}, first {record.forecast[:1]}"

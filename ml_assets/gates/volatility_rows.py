@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ml_assets.gates._changes import day
+from ml_assets.gates._compare import bit_equal
 from ml_assets.gates._verdict import Tally, Violation, require, verdict
 from ml_assets.gates.result import GateResult
 from ml_assets.prices import PriceHistory
@@ -26,7 +27,9 @@ Rebuild = Callable[[SequenceSet, NDArray[np.float64]], "VarianceSet"]
 
 
 def variance_oracle(prices: PriceHistory, rows: VarianceSet) -> GateResult:
-    """Recompute the label of every day from the raw closes, as differences of one cumulative sum.
+    """Recompute each label up to the last validation row from the raw closes; after it there must be none.
+
+    The recomputation takes differences of one cumulative sum.
 
     Parameters
     ----------
@@ -45,24 +48,23 @@ def variance_oracle(prices: PriceHistory, rows: VarianceSet) -> GateResult:
         close = prices.frame["close"].reindex(rows.dates.astype("datetime64[ns]"))
         energy = np.square(np.log(close.to_numpy() / close.shift(1).to_numpy())[1:])
         total = np.concatenate([[0.0], np.cumsum(energy)])
+        stop = int(rows.validation[-1]) + 1
         for i, h in enumerate(rows.horizons):
             due = np.full(len(total), np.nan)
             if len(total) > h:
                 due[: len(total) - h] = total[h:] - total[:-h]
             held = rows.labels[:, i]
             near = np.abs(held - due) <= 1e-9 * np.abs(due) + 1e-12 * total[-1]
-            wrong = ~(near | (np.isnan(held) & np.isnan(due)))
+            wrong = ~(near | (np.isnan(held) & np.isnan(due)))[:stop]
             tally.checked += len(due)
             if wrong.any():
                 k = int(np.argmax(wrong))
                 raise Violation(
                     f"{symbol}: the variance over {h} day(s) after {day(prices, k)} is {held[k]}, the "
-                    "closes say "
-                    f"{due[k]}; {int(wrong.sum())} labels are wrong"
+                    f"closes say {due[k]}; {int(wrong.sum())} labels are wrong"
                 )
-        return (
-            f"{symbol}: labels of {len(total)} days at horizons {rows.horizons} equal those from the closes"
-        )
+        _none_after(rows, "labels")
+        return f"{symbol}: labels of {stop} days at horizons {rows.horizons} are the closes'; none later"
 
     return verdict("variance_oracle", inspect)
 
@@ -71,6 +73,8 @@ def horizons_purged(sequences: SequenceSet, rows: VarianceSet) -> GateResult:
     """No label of an earlier part reaches a window of a later part, and no row of a part is another's.
 
     Days are compared, by the certified ledger: the longest horizon may reach further than the ledger's own.
+    And what the rows hold is what the sequences say: their days, center and scale, bit for bit, with no day
+    after the last validation row.
 
     Parameters
     ----------
@@ -81,7 +85,7 @@ def horizons_purged(sequences: SequenceSet, rows: VarianceSet) -> GateResult:
     Returns
     -------
     GateResult
-        On failure: the parts and both days.
+        On failure: the parts and both days, or the first value that differs.
     """
     symbol, reach = rows.symbol, max(rows.horizons)
 
@@ -109,9 +113,47 @@ def horizons_purged(sequences: SequenceSet, rows: VarianceSet) -> GateResult:
                 f"{begins}",
             )
             tally.figures[f"{earlier}_ends"] = str(ends)
+        _as_certified(sequences, rows)
         return f"{symbol}: {tally.checked} rows; labels over {reach} days end before the next part reads"
 
     return verdict("horizons_purged", inspect)
+
+
+def _as_certified(sequences: SequenceSet, rows: VarianceSet) -> None:
+    """Standardize by definition, with the certified numbers: the pipeline's function is what is judged."""
+    for name in ("symbol", "feature_names", "window"):
+        mine, theirs = getattr(rows, name), getattr(sequences, name)
+        require(mine == theirs, f"{rows.symbol}: {name} of the rows is {mine}, of the sequences {theirs}")
+    stop = int(rows.validation[-1]) + 1
+    center, scale = (a.astype(np.float32) for a in (sequences.center, sequences.scale))
+    standardized = ((sequences.features[:stop].astype(np.float32) - center) / scale).clip(-5.0, 5.0)
+    pairs = {
+        "dates": (rows.dates, sequences.dates),
+        "center": (rows.center, sequences.center),
+        "scale": (rows.scale, sequences.scale),
+        "days": (rows.days[:stop], standardized),
+    }
+    for name, (held, due) in pairs.items():
+        require(held.shape == due.shape, f"{rows.symbol}: {name} has shape {held.shape}, not {due.shape}")
+        if not bit_equal(held, due):
+            first = tuple(int(i) for i in np.argwhere((held != due) & ~((held != held) & (due != due)))[0])
+            raise Violation(
+                f"{rows.symbol}: {name}{list(first)} of the rows is {held[first]}, but {due[first]} by the "
+                "certified sequences"
+            )
+    _none_after(rows, "days")
+    _none_after(rows, "start")
+
+
+def _none_after(rows: VarianceSet, name: str) -> None:
+    """Training is handed nothing of a day after the last validation row."""
+    stop = int(rows.validation[-1]) + 1
+    given = np.argwhere(~np.isnan(getattr(rows, name)[stop:]))
+    if given.size:
+        raise Violation(
+            f"{rows.symbol}: training is given {name} of {rows.dates[stop + given[0][0]]}, after the last "
+            f"validation row of {rows.dates[stop - 1]}"
+        )
 
 
 def start_causal(
@@ -156,8 +198,8 @@ def start_causal(
                     k, i = np.argwhere(wrong)[0]
                     raise Violation(
                         f"{symbol}: {name} of {rows.dates[k]} over {rows.horizons[i]} day(s) is "
-                        f"{held[k, i]}, but "
-                        f"{redone[k, i]} with other prices after the {part} part ended on {rows.dates[end]}"
+                        f"{held[k, i]}, but {redone[k, i]} "
+                        f"with other prices after the {part} part ended on {rows.dates[end]}"
                     )
         return f"{symbol}: parameters and {tally.checked} values are bit-equal with other later prices"
 
@@ -172,7 +214,8 @@ def variance_reload(data: bytes, rows: VarianceSet) -> GateResult:
     data : bytes
         The candidate as it will be stored.
     rows : VarianceSet
-        Derived anew from the certified inputs.
+        That the model should have been trained on; `variance_oracle`, `horizons_purged` and `start_causal`
+        judge whether they follow from the certified inputs.
     """
     from ml_assets.mamba.predict import predict_outputs
     from ml_assets.volatility.weights import VolatilityWeights
@@ -203,8 +246,7 @@ def variance_reload(data: bytes, rows: VarianceSet) -> GateResult:
         require(
             found == weights.validation_outputs_sha256,
             f"{symbol}: the reloaded model's outputs on the validation rows have sha256 {found[:12]}, the "
-            "trained "
-            f"model's had {weights.validation_outputs_sha256[:12]}: weights or rows were changed",
+            f"trained model's had {weights.validation_outputs_sha256[:12]}: weights or rows were changed",
         )
         return (
             f"{symbol}: {outputs.size} outputs are bit-equal after reloading; trained on the certified rows"

@@ -6,6 +6,7 @@ import hashlib
 import json
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,11 +20,15 @@ from ml_assets.volatility.start import StartRule, fit_start
 __all__ = ["VarianceSet", "variance_rows"]
 
 Rows = NDArray[np.int64]
+T = TypeVar("T", bound=np.floating)
 
 
 @dataclass(frozen=True, eq=False)
 class VarianceSet:
     """What a variance model of one symbol is trained on, and stopped by.
+
+    After the last validation row `days`, `labels` and `start` are NaN: no training can use what it is
+    tested on.
 
     Parameters
     ----------
@@ -36,7 +41,7 @@ class VarianceSet:
     days : ndarray of float32, shape (n_days, F)
         Features standardized by `center` and `scale`.
     labels : ndarray, shape (n_days, H)
-        Realized variance over the coming days; NaN where the history ends before.
+        Realized variance over the coming days.
     start : ndarray, shape (n_days, H)
         Forecast of `rule`, from which the model starts: it learns the logarithm of the ratio to it.
     rule : StartRule
@@ -79,7 +84,7 @@ class VarianceSet:
         return str(self.dates[self.validation[-1] + max(self.horizons)])
 
     def sha256(self) -> str:
-        """Hash of everything that training sees: nothing after the last validation label."""
+        """Hash of everything that training sees: nothing after the last validation row."""
         stop = int(self.validation[-1]) + 1
         header = [self.symbol, self.horizons, self.window, self.feature_names, self.rule.to_dict()]
         digest = hashlib.sha256(json.dumps(header).encode())
@@ -122,18 +127,26 @@ def variance_rows(sequences: SequenceSet, closes: Floats, horizons: tuple[int, .
         )
     labels = np.column_stack([forward_variance(closes, h) for h in horizons])
     rule = fit_start(closes[: train[-1] + reach + 1], labels, train, horizons)
+    last = int(validation[-1])
     return VarianceSet(
         symbol=sequences.symbol,
         horizons=horizons,
         window=sequences.window,
         feature_names=sequences.feature_names,
         dates=sequences.dates,
-        days=sequences.normalize(sequences.features),
-        labels=labels,
-        start=rule.forecast(closes),
+        days=_until(last, sequences.normalize(sequences.features)),
+        labels=_until(last, labels),
+        start=_until(last, rule.forecast(closes)),
         rule=rule,
         train=train,
         validation=validation,
         center=sequences.center,
         scale=sequences.scale,
     )
+
+
+def _until(last: int, values: NDArray[T]) -> NDArray[T]:
+    """Copy with NaN on every day after `last`."""
+    known = values.copy()
+    known[last + 1 :] = np.nan
+    return known

@@ -128,7 +128,7 @@ def volatility_weights(
         "folds_sealed": "What each fold's model knew ends before its test windows begin.",
         "every_test_day_scored": "One forecast per sealed day and horizon, none dropped, none added.",
         "figures_recomputed": "Outcomes, losses, baselines and p-values derived again from the raw prices.",
-        "predictions_reproduced": "Certified weights, and a fold trained again, give the very forecasts.",
+        "predictions_reproduced": "Certified weights, a fold trained again and the champion say the same.",
         "attempts_counted": "How often these days have been tried is what the store says.",
     },
 )
@@ -148,9 +148,17 @@ def volatility_report(
         prices.value.frame, folds, rows, [forecast(number) for number in range(1, len(folds) + 1)]
     )
     earlier = earlier_versions(store, "volatility_report", symbol, VolatilityReport)
-    scores = [
-        replace(score, champion=_champion(store, source, score, weights, closes)) for score in scored.scores
-    ]
+    # Looked up once: verdicts in the meantime must not change whose record the gate expects.
+    newest = weights.certificate.sha256
+    served = {
+        h: served_model(store, VolatilityPromotion, "volatility_weights", symbol, newest, h)
+        for h in scored.horizons
+    }
+
+    def champion(score: HorizonScore) -> VarianceRecord | None:
+        return _champion(served[score.horizon], source, score, closes)
+
+    scores = [replace(score, champion=champion(score)) for score in scored.scores]
     report = replace(scored, scores=scores, attempt=attempt_number(scored, earlier))
     again = retrained_fold(weights.certificate.sha256, folds)
     # A second one: what it has trained is not what the first one has kept.
@@ -168,7 +176,9 @@ def volatility_report(
             "folds_sealed": lambda r: variance_folds(folds, rows, r),
             "every_test_day_scored": lambda r: variance_days_scored(prices.value, source, r),
             "figures_recomputed": lambda r: variance_figures(prices.value, folds, r),
-            "predictions_reproduced": lambda r: forecasts_reproduced(folds, r, forecast_again, again),
+            "predictions_reproduced": lambda r: forecasts_reproduced(
+                folds, r, forecast_again, again, champion
+            ),
             "attempts_counted": lambda r: same_count(symbol, r, earlier),
         },
         inputs=[prices, sequences, weights],
@@ -199,17 +209,11 @@ def _forecaster(
 
 
 def _champion(
-    store: ArtifactStore,
-    sequences: SequenceSet,
-    score: HorizonScore,
-    weights: Certified[VolatilityWeights],
-    closes: Floats,
+    found: tuple[str, bytes] | None, sequences: SequenceSet, score: HorizonScore, closes: Floats
 ) -> VarianceRecord | None:
-    """What the released model says about the last fold, if there is one and it is not this very version."""
+    """What the model in service, found as version and bytes, says about the last fold."""
     from ml_assets.volatility import predict_variance
 
-    symbol, newest = sequences.symbol, weights.certificate.sha256
-    found = served_model(store, VolatilityPromotion, "volatility_weights", symbol, newest, score.horizon)
     if found is None:
         return None
     champion = VolatilityWeights.from_bytes(found[1])

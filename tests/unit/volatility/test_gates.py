@@ -26,9 +26,18 @@ from ml_assets.gates.volatility_rows import (
     variance_oracle,
     variance_reload,
 )
-from ml_assets.labels import forward_returns
+from ml_assets.labels import forward_returns, forward_variance
+from ml_assets.scaling import fit_scale, normalize
 from ml_assets.skill.attempts import attempt_number
-from ml_assets.volatility import HorizonScore, VarianceSet, VolatilityReport, variance_rows
+from ml_assets.volatility import (
+    HorizonScore,
+    VarianceRecord,
+    VarianceSet,
+    VolatilityReport,
+    predict_variance,
+    variance_rows,
+)
+from ml_assets.volatility.succession import variance_record
 from tests.unit.volatility.makers import HORIZONS, closes, folds, forecast, market, scored, trained
 
 
@@ -42,7 +51,7 @@ def on_report(report: VolatilityReport) -> dict[str, GateResult]:
         "days": variance_days_scored(prices, sequences, report),
         "folds": variance_folds(*folds(), report),
         "figures": variance_figures(prices, folds()[0], report),
-        "reproduced": forecasts_reproduced(folds()[0], report, forecast, 1),
+        "reproduced": forecasts_reproduced(folds()[0], report, forecast, 1, lambda _: None),
     }
 
 
@@ -118,6 +127,37 @@ def test_any_changed_figure_is_noticed(gate: str, fault: Any, place: int) -> Non
     assert "SIM" in result.message
 
 
+def champion(score: HorizonScore) -> VarianceRecord:
+    """The model of the first fold in service, asked about the days of the last one."""
+    fold = folds()[0][1]
+    return variance_record(
+        fold, score, trained(1), "c" * 64, lambda weights, at: predict_variance(weights, fold, closes(), at)
+    )
+
+
+def test_an_edited_record_of_the_model_in_service_is_noticed() -> None:
+    scores = [replace(score, champion=champion(score)) for score in scored().scores]
+    honest = VolatilityReport.from_bytes(replace(scored(), scores=scores).to_bytes())
+    result = forecasts_reproduced(folds()[0], honest, forecast, 1, champion)
+    assert result.passed, result.message
+    assert result.checked > forecasts_reproduced(folds()[0], scored(), forecast, 1, lambda _: None).checked
+    five = honest.scores[1]
+    record = five.champion
+    assert record is not None
+    assert len(record.dates) > 100
+    worse = with_item(record.forecast, 2, float(np.nextafter(record.forecast[2], 1)))
+    for edited in (
+        None,
+        replace(record, forecast=worse),
+        replace(record, dates=record.dates[1:], forecast=record.forecast[1:]),
+        replace(record, weights_sha256="d" * 64),
+    ):
+        report = replace(honest, scores=[honest.scores[0], replace(five, champion=edited)])
+        result = forecasts_reproduced(folds()[0], report, forecast, 1, champion)
+        assert not result.passed
+        assert "SIM over 5 day(s): the record of the model in service" in result.message
+
+
 @pytest.mark.parametrize(
     "change",
     [{"training_rows": 1}, {"known_until": "2001-01-01"}, {"trained_until": "2001-01-01"}, {"number": 3}],
@@ -187,6 +227,36 @@ def test_what_later_prices_change_is_noticed(fault: str) -> None:
     result = start_causal(prices, sequences, leaking(sequences, closes()), leaking)
     assert not result.passed
     assert "SIM" in result.message
+
+
+@pytest.mark.parametrize(("gate", "name"), [("oracle", "labels"), ("purged", "days"), ("purged", "start")])
+def test_what_the_rows_hold_of_test_days_is_noticed(gate: str, name: str) -> None:
+    rows, (_, sequences) = folds()[1][1], market()
+    whole = {
+        "labels": np.column_stack([forward_variance(closes(), h) for h in HORIZONS]),
+        "days": sequences.normalize(sequences.features),
+        "start": rows.rule.forecast(closes()),
+    }
+    result = on_rows(replace(rows, **{name: whole[name]}))[gate]
+    assert not result.passed
+    assert f"training is given {name} of {rows.dates[rows.validation[-1] + 1]}" in result.message
+    one = getattr(rows, name).copy()
+    one[sequences.positions("test")[5], 0] = 1.0
+    assert f"training is given {name}" in on_rows(replace(rows, **{name: one}))[gate].message
+
+
+def test_a_normalization_by_the_whole_history_is_noticed() -> None:
+    rows, (_, sequences) = folds()[1][1], market()
+    finite = np.isfinite(sequences.features).all(axis=1)
+    center, scale = fit_scale(sequences.features, finite)
+    days = normalize(sequences.features, center, scale)
+    days[rows.validation[-1] + 1 :] = np.nan
+    result = horizons_purged(sequences, replace(rows, days=days, center=center, scale=scale))
+    assert not result.passed
+    assert "center[0] of the rows" in result.message
+    hidden = horizons_purged(sequences, replace(rows, days=days))  # the right numbers beside the wrong days
+    assert not hidden.passed
+    assert "by the certified sequences" in hidden.message
 
 
 def test_weights_of_other_rows_or_damaged_ones_are_noticed() -> None:

@@ -34,6 +34,15 @@ def test_a_shorter_horizon_than_the_ledgers_purges_nothing() -> None:
     np.testing.assert_array_equal(rows.validation, sequences.positions("validation"))
 
 
+def test_the_rows_hold_nothing_after_the_last_validation_row() -> None:
+    for fold, rows in zip(*folds(), strict=True):
+        last = rows.validation[-1]
+        assert last < fold.positions("test")[0]
+        for values in (rows.days, rows.labels, rows.start):
+            assert np.isfinite(values[last]).all()
+            assert np.isnan(values[last + 1 :]).all()
+
+
 def test_too_long_a_horizon_and_too_few_closes_are_refused() -> None:
     _, sequences = market()
     with pytest.raises(ValueError, match=r"SIM: a horizon of 900 days leaves .* shorter horizon"):
@@ -46,7 +55,7 @@ def test_an_untrained_model_forecasts_its_start() -> None:
     weights, fold = trained(2), folds()[0][1]
     at = fold.positions("test")
     fresh = predict_variance(replace(weights, arrays=untrained_arrays(weights)), fold, closes(), at)
-    np.testing.assert_allclose(fresh, folds()[1][1].start[at], rtol=1e-6)
+    np.testing.assert_allclose(fresh, folds()[1][1].rule.forecast(closes())[at], rtol=1e-6)
 
 
 def test_equal_arguments_give_equal_bytes_and_the_bytes_come_back() -> None:
@@ -131,5 +140,5 @@ def test_the_model_sees_what_no_baseline_sees() -> None:
     fell = values[at] < values[at - 1]
     found = float(np.log(forecast[fell].mean() / forecast[~fell].mean()))
     assert found > 0.5 * np.log((LEVERAGE[1] / LEVERAGE[0]) ** 2)
-    start = rows.start[at, 0]
+    start = rows.rule.forecast(values)[at, 0]
     assert abs(np.log(start[fell].mean() / start[~fell].mean())) < 0.1
