@@ -60,11 +60,7 @@ def train_base(
         If the loss is not a number after the last allowed restart.
     """
     config, recipe = config or MambaConfig(), recipe or BASE_RECIPE
-    if pooled.window <= recipe.burn_in:
-        raise ValueError(
-            f"the window of {pooled.window} days leaves no step after the burn-in of {recipe.burn_in}; "
-            "lower TrainingRecipe.burn_in or lengthen the window"
-        )
+    recipe.require_steps(pooled.window)
     started = time.perf_counter()
     trainer = compiled_trainer(config, recipe, pooled.window, len(pooled.feature_names))
     with trainer.lock:

@@ -196,6 +196,20 @@ class TrainingRecipe(_JsonValue):
             if not (math.isfinite(getattr(self, name)) and getattr(self, name) >= 0):
                 raise ValueError(f"TrainingRecipe.{name} is {getattr(self, name)}; give 0 or more")
 
+    def require_steps(self, window: int) -> None:
+        """Refuse a window of so many days if the burn-in leaves no step of it to learn from.
+
+        Raises
+        ------
+        ValueError
+            If the window is not longer than the burn-in.
+        """
+        if window <= self.burn_in:
+            raise ValueError(
+                f"the window of {window} days leaves no step after the burn-in of {self.burn_in}; "
+                "lower TrainingRecipe.burn_in or lengthen the window"
+            )
+
 
 def _require_positive_int(owner: str, name: str, value: object) -> None:
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:

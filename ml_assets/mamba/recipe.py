@@ -179,11 +179,7 @@ def _require_trainable(augmented: AugmentedSet, recipe: TrainingRecipe) -> None:
                 f"{augmented.symbol}: {name} row {row} is not finite; warm-up rows must be dropped before "
                 "training: rebuild the sequences"
             )
-    if augmented.window <= recipe.burn_in:
-        raise ValueError(
-            f"the window of {augmented.window} days leaves no step after the burn-in of {recipe.burn_in}; "
-            "lower TrainingRecipe.burn_in or lengthen the window"
-        )
+    recipe.require_steps(augmented.window)
     if not np.isfinite(augmented.step_returns[:, recipe.burn_in :]).any():
         raise ValueError(f"{augmented.symbol}: no step after the burn-in has a return; rebuild the sequences")
 

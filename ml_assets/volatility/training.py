@@ -171,11 +171,7 @@ def _require_trainable(rows: VarianceSet, config: MambaConfig, recipe: TrainingR
             f"{rows.symbol}: MambaConfig.variance_heads is {config.variance_heads}, but there are "
             f"{len(rows.horizons)} horizons; give one head for each"
         )
-    if rows.window <= recipe.burn_in:
-        raise ValueError(
-            f"the window of {rows.window} days leaves no step after the burn-in of {recipe.burn_in}; "
-            "lower TrainingRecipe.burn_in or lengthen the window"
-        )
+    recipe.require_steps(rows.window)
     used = np.concatenate([rows.train, rows.validation])
     values = {"features": rows.days[used], "labels": rows.labels[used], "start": np.log(rows.start[used])}
     for name, array in values.items():

@@ -1,15 +1,17 @@
 """What scores and verdicts share, whatever is forecast: the model in service, and versions of a report."""
 
+from collections.abc import Callable, Collection, Mapping
 from typing import TypeVar
 
 import dagster as dg
 
 from ml_assets.release import Verdicts, champions_of
 from ml_assets.skill import Judged
+from ml_assets.skill.controls import asked_for
 from ml_assets.storage import ArtifactStore, NotCertified, input_key
 from orchestration.gating import Certified, Refusal
 
-__all__ = ["as_judged", "served_model"]
+__all__ = ["as_judged", "attempts", "served_model"]
 
 Report = TypeVar("Report")
 
@@ -38,8 +40,29 @@ def served_model(
         ) from error
 
 
-def as_judged(report: Certified[Report] | Refusal, symbol: str, weights: str) -> Judged[Report] | str:
-    """A report with its version and that of the weights it scored; or why there is none."""
+def attempts(
+    reports: Mapping[str, Certified[Report] | Refusal],
+    controls: Collection[str],
+    tried_elsewhere: Callable[[str], bool],
+    report_asset: str,
+) -> dict[str, Certified[Report] | Refusal]:
+    """Keep what a verdict is about: its own controls, and the symbols of which its target was tried."""
+    if not reports:
+        raise dg.Failure(
+            f"no symbol has been attempted yet; materialize {report_asset} first", allow_retries=False
+        )
+    wanted = {s: reports[s] for s in asked_for(reports, controls)}
+    return {s: r for s, r in wanted.items() if not isinstance(r, Refusal) or not tried_elsewhere(s)}
+
+
+def as_judged(
+    reports: Mapping[str, Certified[Report] | Refusal], weights: str
+) -> dict[str, Judged[Report] | str]:
+    """By symbol: a report with its version and that of the weights it scored, or why there is none."""
+    return {symbol: _judged(report, symbol, weights) for symbol, report in reports.items()}
+
+
+def _judged(report: Certified[Report] | Refusal, symbol: str, weights: str) -> Judged[Report] | str:
     if isinstance(report, Refusal):
         return report.reason
     certificate = report.certificate

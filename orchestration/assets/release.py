@@ -1,5 +1,6 @@
 """The verdict over the fleet and the manifest of what may be served."""
 
+from functools import partial
 from typing import Any
 
 import dagster as dg
@@ -9,10 +10,10 @@ from ml_assets.gates.release import every_version_certified, judged_version, mea
 from ml_assets.pinn import LatencyReport, PinnWeights
 from ml_assets.release import Release, champions_of, compose_release, pin_champions
 from ml_assets.skill import Promotion, PromotionRule, WalkForwardReport, decide
-from ml_assets.skill.controls import DIRECTION_CONTROLS, asked_for
+from ml_assets.skill.controls import DIRECTION_CONTROLS
 from ml_assets.storage import ArtifactStore, Certificate, NotCertified, follow_input, read_input
 from ml_assets.volatility import VolatilityPromotion
-from orchestration.assets._champions import as_judged
+from orchestration.assets._champions import as_judged, attempts
 from orchestration.gating import Certified, Refusal, Staged, gated_asset, verified
 from orchestration.partitions import only_variance
 from orchestration.settings import Settings
@@ -47,30 +48,22 @@ def promotion(
     store: dg.ResourceParam[ArtifactStore],
 ) -> Staged:
     """Judge the fleet."""
-    if not reports:
-        raise dg.Failure(
-            "no symbol has been attempted yet; materialize walk_forward_report first", allow_retries=False
-        )
-    reports = {s: reports[s] for s in asked_for(reports, DIRECTION_CONTROLS)}
-    reports = {
-        s: report
-        for s, report in reports.items()
-        if not isinstance(report, Refusal) or not only_variance(context.instance, s)
-    }
-    judged = {s: as_judged(r, s, "mamba_weights") for s, r in reports.items()}
+    elsewhere = partial(only_variance, context.instance)
+    reports = attempts(reports, DIRECTION_CONTROLS, elsewhere, "walk_forward_report")
+    found = as_judged(reports, "mamba_weights")
     rule = PromotionRule(
         false_discovery_rate=settings.false_discovery_rate, quarantine_accuracy=settings.quarantine_accuracy
     )
     before = {one.symbol: one.champion for one in champions_of(store, Promotion)}
-    verdict = decide(judged, rule, before)
+    verdict = decide(found, rule, before)
     pin_champions(store, verdict)  # before anybody may rely on them
     return Staged(
         verdict,
         gates={
             "every_symbol_judged": lambda p: every_symbol_judged(list(reports), p),
-            "rule_applied": lambda p: rule_applied(judged, p, rule),
+            "rule_applied": lambda p: rule_applied(found, p, rule),
             "controls_decide": controls_decide,
-            "succession_sound": lambda p: succession_sound(judged, p, before),
+            "succession_sound": lambda p: succession_sound(found, p, before),
         },
         inputs=[r for r in reports.values() if isinstance(r, Certified)],
         metadata={

@@ -1,5 +1,7 @@
 """The verdict over the fleet of variance models."""
 
+from functools import partial
+
 import dagster as dg
 
 from ml_assets.gates.volatility_fleet import (
@@ -9,10 +11,10 @@ from ml_assets.gates.volatility_fleet import (
     variance_succession_sound,
 )
 from ml_assets.release import champions_of, pin_champions
-from ml_assets.skill.controls import VARIANCE_CONTROLS, asked_for
+from ml_assets.skill.controls import VARIANCE_CONTROLS
 from ml_assets.storage import ArtifactStore
 from ml_assets.volatility import VolatilityPromotion, VolatilityReport, VolatilityRule, decide_volatility
-from orchestration.assets._champions import as_judged
+from orchestration.assets._champions import as_judged, attempts
 from orchestration.gating import Certified, Refusal, Staged, gated_asset, verified
 from orchestration.partitions import only_direction
 from orchestration.settings import Settings
@@ -39,29 +41,21 @@ def volatility_promotion(
     store: dg.ResourceParam[ArtifactStore],
 ) -> Staged:
     """Judge the fleet."""
-    if not reports:
-        raise dg.Failure(
-            "no symbol has been attempted yet; materialize volatility_report first", allow_retries=False
-        )
-    reports = {s: reports[s] for s in asked_for(reports, VARIANCE_CONTROLS)}
-    reports = {
-        s: report
-        for s, report in reports.items()
-        if not isinstance(report, Refusal) or not only_direction(context.instance, s)
-    }
-    judged = {s: as_judged(r, s, "volatility_weights") for s, r in reports.items()}
+    elsewhere = partial(only_direction, context.instance)
+    reports = attempts(reports, VARIANCE_CONTROLS, elsewhere, "volatility_report")
+    found = as_judged(reports, "volatility_weights")
     rule = VolatilityRule(false_discovery_rate=settings.false_discovery_rate)
     horizons = settings.volatility_horizons
     before = champions_of(store, VolatilityPromotion)
-    verdicts = decide_volatility(judged, horizons, rule, before)
+    verdicts = decide_volatility(found, horizons, rule, before)
     pin_champions(store, verdicts)  # before anybody may rely on them
     return Staged(
         verdicts,
         gates={
             "every_symbol_judged": lambda p: every_horizon_judged(list(reports), horizons, p),
-            "rule_applied": lambda p: variance_rule_applied(judged, p, rule),
+            "rule_applied": lambda p: variance_rule_applied(found, p, rule),
             "controls_decide": variance_controls_decide,
-            "succession_sound": lambda p: variance_succession_sound(judged, p, before),
+            "succession_sound": lambda p: variance_succession_sound(found, p, before),
         },
         inputs=[r for r in reports.values() if isinstance(r, Certified)],
         metadata={
