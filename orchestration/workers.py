@@ -125,6 +125,7 @@ class _Process:
         except (EOFError, OSError, MemoryError, UnpicklingError):  # it has ended, or what it said is torn
             self.alive = False
             self._process.kill()
+            self._process.join()  # until then its number is taken, and its run does not count as dead
             return None
         return outcome
 

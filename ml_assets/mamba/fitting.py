@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -99,7 +100,7 @@ def fit(
             state.loss, state.epoch, state.arrays = checked, epoch, trainer.model.to_arrays()
         if progress is not None:
             progress(entry)
-        if epoch - state.epoch >= recipe.patience:
+        if epoch - state.epoch >= recipe.patience or _rising(state.history, recipe.rises):
             break
     if not np.isfinite(state.loss):
         raise TrainingError(
@@ -107,6 +108,12 @@ def fit(
         )
     trainer.model.assign_arrays(state.arrays)
     return Fitted(state.arrays, state.loss, state.epoch, tuple(state.history))
+
+
+def _rising(history: Sequence[Mapping[str, float]], rises: int) -> bool:
+    """Whether so many epochs in a row each validated worse than the one before."""
+    losses = [entry["validation_loss"] for entry in history[-rises - 1 :]]
+    return len(losses) > rises and all(before < after for before, after in itertools.pairwise(losses))
 
 
 def _restart(name: str, trainer: Trainer, recipe: TrainingRecipe, state: _State) -> None:

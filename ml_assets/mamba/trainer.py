@@ -22,7 +22,7 @@ Floats = NDArray[np.float32]
 Tensor = Any
 
 # Settings that the compiled step does not contain, so that changing them costs no compilation.
-_NOT_COMPILED = ("epochs", "patience", "learning_rate", "stride", "fine_tuning", "max_restarts")
+_NOT_COMPILED = ("epochs", "patience", "rises", "learning_rate", "stride", "fine_tuning", "max_restarts")
 _CHUNK = 512  # windows per forward pass: bounds memory, and fixes the order of additions
 
 

@@ -74,6 +74,16 @@ def test_best_weights_are_restored_not_the_last():
     assert len(losses) < 12, "it should have stopped early at this rate"
 
 
+def test_stops_at_so_many_rises_in_a_row_and_not_before():
+    patient = replace(QUICK, epochs=12, patience=12, rises=12, learning_rate=0.1)
+    whole = train(augmented(), TINY, patient).history
+    stopped = train(augmented(), TINY, replace(patient, rises=2)).history
+    rising = np.diff([entry["validation_loss"] for entry in whole]) > 0
+    first = int(np.argmax(rising[:-1] & rising[1:])) + 3  # epochs, counted from 1
+    assert stopped == whole[:first]
+    assert len(stopped) < len(whole) == 12
+
+
 def test_restarts_from_the_best_weights_when_the_loss_is_no_number(caplog):
     """A batch of poison: epoch 2 onward the trainer's weights are broken once, as an overflow would."""
     trainer = compiled_trainer(TINY, QUICK, 60, len(augmented().feature_names))
