@@ -152,9 +152,9 @@ class TrainingRecipe(_JsonValue):
     patience : int
         Stop after so many epochs without a better validation loss,
     rises : int
-        or after so many in a row of which each was worse than the one before (Prechelt 1998, "Early stopping -
-        but when?", the criterion UP). On all folds of the 20 default stocks that halves the epochs and never
-        stops before the best one.
+        or after so many in a row that each validated worse than the one before (Prechelt 1998, "Early
+        stopping - but when?", the criterion UP). On all folds of the 20 default stocks that halves the epochs
+        and never stops before the best one.
     batch_size : int
         Windows per step of the optimizer.
     learning_rate, weight_decay, clip_norm : float

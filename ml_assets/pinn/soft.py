@@ -100,7 +100,7 @@ class SoftNetwork:
         columns = (np.log(quotes.S / quotes.K), quotes.tau, quotes.sigma, quotes.r, quotes.q)
         parts = [
             self._value(tf.constant(np.stack(part, axis=1)), tf.constant(calls))
-            for part, calls in _chunks(columns, quotes.is_call, 65_536)
+            for part, calls in _chunks(columns, quotes.is_call, 16_384)
         ]
         v, first, second = (np.concatenate(column) for column in zip(*parts, strict=True))
         S, K = quotes.S, quotes.K
@@ -115,16 +115,12 @@ class SoftNetwork:
 
     def _value(self, inputs: Any, is_call: Any) -> tuple[Array, Array, Array]:
         """Price per strike with its gradient in the inputs and its second derivative in x."""
-        with tf.GradientTape() as outer:
-            outer.watch(inputs)
-            with tf.GradientTape() as inner:
-                inner.watch(inputs)
-                both = _jet(self._layers, inputs).v
-                v = tf.where(is_call, both[:, 0], both[:, 1])
-            first = inner.gradient(v, inputs)
-            slope = first[:, 0]
-        second = outer.gradient(slope, inputs)[:, 0]
-        return v.numpy(), first.numpy(), second.numpy()
+        with tf.GradientTape() as tape:
+            tape.watch(inputs)
+            jet = _jet(self._layers, inputs)
+            v = tf.where(is_call, jet.v[:, 0], jet.v[:, 1])
+        second = tf.where(is_call, jet.xx[:, 0], jet.xx[:, 1])
+        return v.numpy(), tape.gradient(v, inputs).numpy(), second.numpy()
 
 
 def _chunks(columns: tuple[Array, ...], calls: npt.NDArray[np.bool_], size: int) -> Any:

@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["BLUE", "GREY", "ORANGE", "RED", "Picture", "drawing", "markdown_picture"]
+__all__ = ["BLUE", "GREY", "ORANGE", "RED", "Picture", "drawing", "markdown_picture", "markdown_pictures"]
 
 BLUE, ORANGE, RED, GREY = "#4c6ef5", "#f08c00", "#e03131", "#868e96"
 
@@ -64,3 +65,9 @@ def drawing(width: float = 7.0, height: float = 3.5) -> Iterator[Picture]:
 def markdown_picture(png: bytes, alt: str) -> str:
     """Return Markdown that holds the picture itself, as the Dagster UI shows it among metadata."""
     return f"![{alt}](data:image/png;base64,{base64.b64encode(png).decode()})"
+
+
+def markdown_pictures(pages: Mapping[str, bytes]) -> dict[str, str]:
+    """Return the pictures among a report's pages as :func:`markdown_picture` does, by name of the file."""
+    names = {PurePosixPath(path).stem: page for path, page in pages.items() if path.endswith(".png")}
+    return {name: markdown_picture(page, name) for name, page in names.items()}

@@ -3,7 +3,6 @@
 import functools
 import time
 from collections.abc import Mapping
-from pathlib import Path
 
 import dagster as dg
 
@@ -13,7 +12,7 @@ from ml_assets.gates.result import GateResult
 from ml_assets.pinn import LatencyReport, PinnRecipe, PinnWeights, measure_latency
 from ml_assets.reports.option_latency import latency_pages
 from ml_assets.reports.option_training import training_pages
-from ml_assets.reports.pictures import markdown_picture
+from ml_assets.reports.pictures import markdown_pictures
 from ml_assets.storage import ArtifactStore
 from orchestration.gating import Certified, Gate, Staged, gated_asset, verified
 from orchestration.settings import Settings
@@ -107,11 +106,7 @@ def latency_benchmark(
 
 def _shown(pages: Mapping[str, bytes]) -> dict[str, dg.MetadataValue]:
     """Pictures of a report as the UI shows them, by the names of their files."""
-    return {
-        Path(path).stem: dg.MetadataValue.md(markdown_picture(page, Path(path).stem))
-        for path, page in pages.items()
-        if path.endswith(".png")
-    }
+    return {name: dg.MetadataValue.md(picture) for name, picture in markdown_pictures(pages).items()}
 
 
 def _gate(name: str) -> Gate:

@@ -1,6 +1,6 @@
 """Variance over the next day and week: a model per symbol, and its sealed score."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cache
 from typing import Any
@@ -27,8 +27,8 @@ from ml_assets.gates.volatility_rows import (
     variance_reload,
 )
 from ml_assets.prices import PriceHistory
-from ml_assets.reports.pictures import markdown_picture
-from ml_assets.reports.volatility import volatility_pages, volatility_picture
+from ml_assets.reports.pictures import markdown_pictures
+from ml_assets.reports.volatility import volatility_pages
 from ml_assets.sequences import SequenceSet
 from ml_assets.skill.attempts import attempt_number, earlier_versions
 from ml_assets.storage import ArtifactStore
@@ -161,6 +161,7 @@ def volatility_report(
     scores = [replace(score, champion=champion(score)) for score in scored.scores]
     report = replace(scored, scores=scores, attempt=attempt_number(scored, earlier))
     again = retrained_fold(weights.certificate.sha256, folds)
+    pages = volatility_pages(report)
     # A second one: what it has trained is not what the first one has kept.
     forecast_again = _forecaster(folds, rows, weights.value, closes)
     return Staged(
@@ -182,8 +183,8 @@ def volatility_report(
             "attempts_counted": lambda r: same_count(symbol, r, earlier),
         },
         inputs=[prices, sequences, weights],
-        metadata=_metadata(report),
-        pages=volatility_pages(report),
+        metadata=_metadata(report, pages),
+        pages=pages,
     )
 
 
@@ -222,7 +223,7 @@ def _champion(
     )
 
 
-def _metadata(report: VolatilityReport) -> dict[str, Any]:
+def _metadata(report: VolatilityReport, pages: Mapping[str, bytes]) -> dict[str, Any]:
     shown: dict[str, Any] = {"attempt": report.attempt}
     for score in report.scores:
         shown |= {
@@ -232,5 +233,5 @@ def _metadata(report: VolatilityReport) -> dict[str, Any]:
             f"calibration_{score.horizon}": score.calibration,
             f"days_{score.horizon}": score.days,
         }
-    shown["picture"] = dg.MetadataValue.md(markdown_picture(volatility_picture(report), report.symbol))
+    shown["picture"] = dg.MetadataValue.md("".join(markdown_pictures(pages).values()))
     return shown

@@ -1,6 +1,6 @@
 """What each symbol's model is worth on days that it has not seen, fold after fold."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cache, partial
 
@@ -14,8 +14,8 @@ from ml_assets.gates.lineage import one_lineage
 from ml_assets.gates.skill import every_test_day_scored, figures_recomputed, predictions_reproduced
 from ml_assets.mamba import MambaBaseWeights, MambaWeights
 from ml_assets.prices import PriceHistory
-from ml_assets.reports.pictures import markdown_picture
-from ml_assets.reports.walk_forward import walk_forward_pages, walk_forward_picture
+from ml_assets.reports.pictures import markdown_pictures
+from ml_assets.reports.walk_forward import walk_forward_pages
 from ml_assets.sequences import SequenceConfig, SequenceSet, build_sequences
 from ml_assets.skill import ChampionRecord, Promotion, WalkForwardReport, score
 from ml_assets.skill.attempts import attempt_number, earlier_reports
@@ -84,6 +84,7 @@ def walk_forward_report(
     )
     report = replace(scored, attempt=attempt_number(scored, earlier_reports(store, scored.symbol)))
     again = retrained_fold(weights.certificate.sha256, folds)
+    pages = walk_forward_pages(report)
     return Staged(
         report,
         gates={
@@ -99,8 +100,8 @@ def walk_forward_report(
             "attempts_counted": lambda r: attempts_counted(store, r),
         },
         inputs=[prices, sequences, weights],
-        metadata=_metadata(report),
-        pages=walk_forward_pages(report),
+        metadata=_metadata(report, pages),
+        pages=pages,
     )
 
 
@@ -145,7 +146,7 @@ def _champion(
     return champion_record(sequences, MambaWeights.from_bytes(found[1]), found[0], predict_direction)
 
 
-def _metadata(report: WalkForwardReport) -> dict[str, object]:
+def _metadata(report: WalkForwardReport, pages: Mapping[str, bytes]) -> dict[str, object]:
     name, baseline = report.best_baseline
     return {
         "days": report.days,
@@ -156,5 +157,5 @@ def _metadata(report: WalkForwardReport) -> dict[str, object]:
         "p_value": report.p_value,
         "attempt": report.attempt,
         "folds": ", ".join(f"{fold.first_day}: {fold.accuracy:.3f} ({fold.origin})" for fold in report.folds),
-        "picture": dg.MetadataValue.md(markdown_picture(walk_forward_picture(report), report.symbol)),
+        "picture": dg.MetadataValue.md("".join(markdown_pictures(pages).values())),
     }
