@@ -9,6 +9,7 @@ from ml_assets.gates.fleet import controls_decide, every_symbol_judged, rule_app
 from ml_assets.gates.release import every_version_certified, judged_version, measured_version, only_promoted
 from ml_assets.pinn import LatencyReport, PinnWeights
 from ml_assets.release import Release, champions_of, compose_release, pin_champions
+from ml_assets.reports.completion import completion_pages
 from ml_assets.skill import Promotion, PromotionRule, WalkForwardReport, decide
 from ml_assets.skill.controls import DIRECTION_CONTROLS
 from ml_assets.storage import ArtifactStore, Certificate, NotCertified, follow_input, read_input
@@ -130,6 +131,7 @@ def release(
             "rolled_back_to": config.rollback_to or "no",
         },
         alias="manifest/release.json",
+        pages=completion_pages(store, judged),
     )
 
 

@@ -51,6 +51,19 @@ def test_planted_edge_is_promoted_and_the_random_walk_is_not(project: Project) -
     assert found["WALK"].verdict in ("REJECT", "RETRAIN"), found["WALK"]
 
 
+def test_the_page_on_requirements_counts_what_was_certified(project: Project) -> None:
+    page = (Path(project.store.root) / "reports" / "COMPLETION_REPORT.md").read_text(encoding="utf-8")
+    causal = [
+        int(gate.figures["checked"])
+        for symbol in ("EDGE", "WALK", *DIRECTION_CONTROLS)
+        for gate in project.current("split_sequences", symbol).gates
+        if gate.gate == "causal"
+    ]
+    assert f"| split_sequences | causal | 4 of 5 | {sum(causal):,} |" in page, "one was refused"
+    assert "`walk_forward_report`: 5 gates, 4 of 5 versions" in page
+    assert "none in this store" not in page
+
+
 def test_controls_are_judged_beside_the_symbols_and_teach_nobody(project: Project) -> None:
     promotion = Promotion.from_bytes(project.store.read("promotion")[0])
     assert promotion.void is None
