@@ -66,6 +66,17 @@ def test_no_false_alarm_over_all_looks_more_often_than_said(errors: Errors, hori
     assert alarms <= binom.ppf(0.999, models, 0.05)
 
 
+def test_a_quiet_stretch_is_no_drift() -> None:
+    """Fat tails: most blocks lack the days on which a high forecast is right, and look bad and sure."""
+    alarms, models, rng = 0, 200, np.random.default_rng(5)
+    for _ in range(models):
+        squares = 0.6 * rng.standard_t(5, DAYS + 4) ** 2
+        realized = np.convolve(squares, np.ones(5), mode="valid")
+        high, right = np.full(DAYS, 1.2 * 5), np.full(DAYS, 5.0)
+        alarms += any(look.found for look in looks(qlike(high, realized) - qlike(right, realized), 5))
+    assert alarms <= binom.ppf(0.999, models, 0.05)
+
+
 @pytest.mark.parametrize("horizon", [1, 5])
 def test_a_rougher_market_that_both_follow_is_no_drift(horizon: int) -> None:
     """Ninefold variance since the report: the raw loss rises beyond doubt, the difference does not."""
