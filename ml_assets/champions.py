@@ -15,7 +15,7 @@ from ml_assets.skill import Promotion, WalkForwardReport
 from ml_assets.steps import Steps
 from ml_assets.storage import ArtifactStore, Certificate, NotCertified, read_input
 
-__all__ = ["Live", "WatchedModel", "champion", "champions", "live_days"]
+__all__ = ["WatchedModel", "champion", "champions", "features_since", "live_days"]
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,15 @@ class WatchedModel:
     days: int
     hits: int
     horizon: int
+
+    @property
+    def place(self) -> str:
+        """Name of what is watched, of which a symbol may have several."""
+        return self.weights
+
+    def outcomes(self, new_days: int) -> int:
+        """How many of the days after the last judged one have an outcome that shares no day with another."""
+        return max(0, new_days - 2 * self.horizon + 1) // self.horizon
 
 
 def champions(store: ArtifactStore) -> list[WatchedModel]:
@@ -72,22 +81,9 @@ def _symbols(release: Release) -> list[str]:
     return sorted(str(v.partition) for v in release.versions if v.asset == "mamba_weights")
 
 
-@dataclass(frozen=True)
-class Live:
-    """Days of a champion since its report: outcomes by day, and features before and since.
-
-    ``dates`` and ``hits`` are those of the days whose outcome is known, every ``horizon``-th, so that the
-    outcomes are distinct. ``before`` (m, F) and ``since`` (n, F) are the features of the days with prices.
-    """
-
-    dates: list[str]
-    hits: npt.NDArray[np.bool_]
-    before: Floats
-    since: Floats
-    names: tuple[str, ...]
-
-
-def live_days(store: ArtifactStore, found: WatchedModel, prices: PriceHistory, steps: Steps) -> Live:
+def live_days(
+    store: ArtifactStore, found: WatchedModel, prices: PriceHistory, steps: Steps
+) -> tuple[list[str], npt.NDArray[np.bool_]]:
     """Let a champion forecast the days since its report.
 
     Parameters
@@ -100,6 +96,12 @@ def live_days(store: ArtifactStore, found: WatchedModel, prices: PriceHistory, s
         Up to now.
     steps
         The functions of the pipeline that make features, labels and rows.
+
+    Returns
+    -------
+    dates, hits
+        The days whose outcome is known, every ``horizon``-th, so that the outcomes are distinct; and whether
+        each was forecast rightly.
 
     Raises
     ------
@@ -124,11 +126,19 @@ def live_days(store: ArtifactStore, found: WatchedModel, prices: PriceHistory, s
     # The last judged outcome reaches horizon days beyond its own day: the next distinct one starts there.
     rows = rows[is_new[rows - found.horizon + 1] & is_new[rows]][:: found.horizon]
     up = predict_direction(weights, unfold_windows(features, rows - weights.window + 1, weights.window)) > 0.5
+    dates = [str(day) for day in prices.dates.to_numpy()[rows].astype("datetime64[D]")]
+    return dates, np.asarray(up == (returns[rows] > 0), dtype=bool)
+
+
+def features_since(
+    prices: PriceHistory, steps: Steps, judged_until: str
+) -> tuple[Floats, Floats, tuple[str, ...]]:
+    """Features of the days up to the last judged one, (m, F), and since, (n, F), and their names.
+
+    Days on which one is missing are left out.
+    """
+    features = np.asarray(steps.features(prices.frame.copy(deep=False)), dtype=np.float32)
     complete = np.isfinite(features).all(axis=1)
-    return Live(
-        dates=[str(day) for day in prices.dates.to_numpy()[rows].astype("datetime64[D]")],
-        hits=np.asarray(up == (returns[rows] > 0), dtype=bool),
-        before=features[complete & ~is_new].astype(np.float64),
-        since=features[complete & is_new].astype(np.float64),
-        names=names,
-    )
+    is_new = prices.dates.to_numpy() > np.datetime64(judged_until)
+    before, since = (features[complete & chosen].astype(np.float64) for chosen in (~is_new, is_new))
+    return before, since, tuple(steps.names(prices.frame))

@@ -20,6 +20,7 @@ __all__ = [
     "AccuracyDrift",
     "DriftReport",
     "FeatureDrift",
+    "Seen",
     "accuracy_drift",
     "feature_drift",
     "look_for_drift",
@@ -28,6 +29,17 @@ __all__ = [
 _GRID = 64
 """Quantiles of the reference at which distributions are compared."""
 _BLOCKS = 400
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a report says about one released model.
+
+    ``days`` were covered; ``reasons`` call for a retraining, by name, in words; empty if nothing does.
+    """
+
+    days: int
+    reasons: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -64,6 +76,15 @@ class FeatureDrift:
     def found(self) -> bool:
         """Whether the block is unlike every stretch of its length in the reference."""
         return self.p_value <= self.limit
+
+    @property
+    def told(self) -> str:
+        """What was found, in words."""
+        return (
+            f"{self.feature} of the last {self.days} days lies {self.distance:.2f} from its known "
+            f"distribution, typical are {self.typical:.2f} "
+            f"(p {self.p_value:.2g} <= {self.limit:.2g} over all features)"
+        )
 
 
 @dataclass(frozen=True)
@@ -103,11 +124,12 @@ class DriftReport(JsonArtifact):
                 f"{a.reported_hits / a.reported_days:.1%} (p {a.p_value:.2g} <= {a.limit:.2g})"
             )
         if f is not None and f.found:
-            found["features"] = (
-                f"{f.feature} of the last {f.days} days lies {f.distance:.2f} from its known distribution, "
-                f"typical are {f.typical:.2f} (p {f.p_value:.2g} <= {f.limit:.2g} over all features)"
-            )
+            found["features"] = f.told
         return found
+
+    def seen(self) -> dict[str, Seen]:
+        """What was seen of the champion, by the name of its place in the release."""
+        return {self.champion: Seen(self.accuracy.days, self.reasons)}
 
 
 def look_for_drift(

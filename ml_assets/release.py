@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 from ml_assets.artifact import JsonArtifact
@@ -15,6 +16,7 @@ __all__ = [
     "ReleasedVersion",
     "Target",
     "Verdicts",
+    "bring_back",
     "champions_of",
     "compose_release",
     "judged_weights",
@@ -40,7 +42,8 @@ class Release(JsonArtifact):
     ``versions`` are the certified artifacts by name: one entry per promoted symbol's weights and the option
     network. ``withheld`` says for every other symbol why it has none: "no model with skill" is an answer.
     ``withheld_variance`` does so by symbol and horizon, as ``AAPL (5 d)``, or in one entry where variance was
-    not judged.
+    not judged. ``passed_over`` marks a release that was brought back: by asset, the newest verdicts, network
+    or measurement of that moment, which it knowingly does not use.
     """
 
     kind: ClassVar[str] = "release"
@@ -48,6 +51,7 @@ class Release(JsonArtifact):
     versions: list[ReleasedVersion]
     withheld: dict[str, str]
     withheld_variance: dict[str, str] = field(default_factory=dict)
+    passed_over: dict[str, str] = field(default_factory=dict)
 
     def version(self, asset: str, partition: str | None, horizon: int | None = None) -> str | None:
         """Hash of the released version of one artifact; None if there is none."""
@@ -113,6 +117,19 @@ def compose_release(
         },
         withheld_variance=_withheld(variance),
     )
+
+
+def bring_back(earlier: Release, used: Mapping[str, str], newest: Mapping[str, str]) -> Release:
+    """Mark an earlier release with what it passes over.
+
+    Parameters
+    ----------
+    earlier
+        The release to serve again.
+    used, newest
+        Versions by asset: those that it was made of, and those that a release would be made of now.
+    """
+    return replace(earlier, passed_over={a: sha for a, sha in newest.items() if used.get(a) != sha})
 
 
 def _withheld(variance: VolatilityPromotion | str) -> dict[str, str]:

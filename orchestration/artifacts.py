@@ -26,6 +26,7 @@ _KINDS = {
     "volatility_promotion": "ml_assets.volatility:VolatilityPromotion",
     "promotion": "ml_assets.skill:Promotion",
     "drift_report": "ml_assets.drift:DriftReport",
+    "volatility_drift_report": "ml_assets.volatility.drift:VolatilityDriftReport",
     "release": "ml_assets.release:Release",
 }
 

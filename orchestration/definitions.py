@@ -23,6 +23,7 @@ from orchestration.assets.training import (
     split_sequences,
 )
 from orchestration.assets.volatility import volatility_report, volatility_weights
+from orchestration.assets.volatility_drift import volatility_drift_report
 from orchestration.assets.volatility_verdict import volatility_promotion
 from orchestration.assets.walk_forward import walk_forward_report
 from orchestration.automation import Graph, build_schedules, build_sensors, fleet_update, with_freshness
@@ -56,7 +57,7 @@ QUOTE_ASSETS = [option_quotes, option_walk_forward]
 AMERICAN_ASSETS = [american_weights]
 VOLATILITY_ASSETS = [volatility_weights, volatility_report]
 FLEET_ASSETS = [promotion, release]
-WATCH_ASSETS = [drift_report]
+WATCH_ASSETS = [drift_report, volatility_drift_report]
 # The two halves of a symbol's way, between which the base model is trained.
 DATA_ASSETS = [asset.key.to_user_string() for asset in _DATA]
 MODEL_ASSETS = [asset.key.to_user_string() for asset in _MODEL]
@@ -118,7 +119,10 @@ def build_defs(
             dg.define_asset_job("volatility_pipeline", dg.AssetSelection.assets(*VARIANCE_PIPELINE)),
             dg.define_asset_job("volatility_verdict", dg.AssetSelection.assets(volatility_promotion)),
             dg.define_asset_job("fleet_verdict", dg.AssetSelection.assets(*FLEET_ASSETS)),
-            dg.define_asset_job("drift_check", dg.AssetSelection.assets(raw_prices, *WATCH_ASSETS)),
+            dg.define_asset_job("drift_check", dg.AssetSelection.assets(raw_prices, drift_report)),
+            dg.define_asset_job(
+                "volatility_drift_check", dg.AssetSelection.assets(raw_prices, volatility_drift_report)
+            ),
             fleet_update,
         ],
         schedules=build_schedules(settings),

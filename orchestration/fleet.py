@@ -16,11 +16,19 @@ from typing import Any
 
 import dagster as dg
 
+from ml_assets.skill.controls import CONTROLS
 from ml_assets.storage import ProcessId
 from orchestration.instance import PROCESS
 from orchestration.partitions import SYMBOLS
 
-__all__ = ["RunOutcome", "failure_text", "register_symbols", "run_job", "training_options"]
+__all__ = [
+    "RunOutcome",
+    "failure_text",
+    "forecast_succeeded",
+    "register_symbols",
+    "run_job",
+    "training_options",
+]
 
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
@@ -47,6 +55,12 @@ class RunOutcome:
             gates_failed=self.gates_failed + later.gates_failed,
             seconds=self.seconds + later.seconds,
         )
+
+
+def forecast_succeeded(outcomes: Sequence[RunOutcome]) -> bool:
+    """Whether a symbol, controls aside, has passed, and everything that is about the whole fleet."""
+    passed = any(o.success for o in outcomes if o.partition is not None and o.partition not in CONTROLS)
+    return passed and all(o.success for o in outcomes if o.partition is None)
 
 
 def register_symbols(instance: dg.DagsterInstance, symbols: Sequence[str]) -> None:

@@ -11,7 +11,7 @@ __all__ = ["PARTITION", "SYMBOLS", "only_direction", "only_variance"]
 SYMBOLS = dg.DynamicPartitionsDefinition(name="symbols")
 PARTITION = "dagster/partition"
 """Tag: the symbol that a run is about."""
-_NO_DIRECTION = ("volatility_pipeline", "drift_check")
+_NO_DIRECTION = ("volatility_pipeline", "drift_check", "volatility_drift_check")
 
 
 def only_variance(instance: dg.DagsterInstance, symbol: str) -> bool:

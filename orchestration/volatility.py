@@ -10,7 +10,7 @@ from ml_assets.skill.controls import CONTROLS, VARIANCE_CONTROLS
 from ml_assets.storage import ArtifactStore
 from orchestration.automation.standing import current, nobody_else_at_work
 from orchestration.definitions import VARIANCE_PIPELINE
-from orchestration.fleet import RunOutcome, register_symbols, run_job
+from orchestration.fleet import RunOutcome, forecast_succeeded, register_symbols, run_job
 from orchestration.instance import open_instance
 from orchestration.opening import open_fleet, progress_bar
 from orchestration.resources import open_store
@@ -35,8 +35,7 @@ def run_volatility(settings: Settings, *, every_symbol: bool) -> int:
         return 2
     defs, source, chosen = opened
     symbols, store = variance_symbols(chosen), open_store(settings)
-    outcomes: dict[str, RunOutcome] = {}
-    others = []
+    outcomes: list[RunOutcome] = []
     with nobody_else_at_work(settings, console.print), open_instance(settings) as instance:
         register_symbols(instance, symbols)
 
@@ -46,15 +45,14 @@ def run_volatility(settings: Settings, *, every_symbol: bool) -> int:
         with progress_bar(console) as progress:
             task = progress.add_task("variance", total=len(symbols) + 1)
             for outcome in forecast_fleet(settings, store, symbols, run, len(symbols)):
+                outcomes.append(outcome)
                 progress.advance(task)
-                if outcome.partition is None:
-                    others.append(outcome)
-                else:
-                    outcomes[outcome.partition] = outcome
+                if outcome.partition is not None:
                     progress.update(task, description=f"variance: {outcome.partition}")
-    print_volatility(console, store, {s: outcomes[s] for s in symbols}, others, source.problems())
-    passed = any(o.success for s, o in outcomes.items() if s not in CONTROLS)
-    return 0 if passed and all(o.success for o in others) else 1
+    by_symbol = {o.partition: o for o in outcomes}
+    others = [o for o in outcomes if o.partition is None]
+    print_volatility(console, store, {s: by_symbol[s] for s in symbols}, others, source.problems())
+    return 0 if forecast_succeeded(outcomes) else 1
 
 
 def variance_symbols(chosen: Sequence[str]) -> list[str]:

@@ -6,11 +6,12 @@ import numpy as np
 import numpy.typing as npt
 from scipy.stats import t as student
 
-__all__ = ["diebold_mariano", "qlike", "squared_error"]
+__all__ = ["LEAST_DAYS", "diebold_mariano", "lowest_frequencies", "qlike", "squared_error"]
 
 Floats = npt.NDArray[np.float64]
 
-_LEAST_DAYS = 30
+LEAST_DAYS = 30
+"""Days below which no difference between losses is tested."""
 
 
 def qlike(forecast: Floats, realized: Floats) -> Floats:
@@ -68,8 +69,25 @@ def diebold_mariano(loss: npt.ArrayLike, rival: npt.ArrayLike) -> float:
     if not np.isfinite(difference).all():
         raise ValueError(f"loss {int(np.argmin(np.isfinite(difference)))} is not finite")
     n = difference.size
-    if n < _LEAST_DAYS or np.ptp(difference) <= 1e-12 * np.abs(ours).max():
+    if n < LEAST_DAYS or np.ptp(difference) <= 1e-12 * np.abs(ours).max():
         return 1.0
-    m = int(np.floor(n ** (1 / 3) + 1e-9))
-    ordinates = np.abs(np.fft.rfft(difference)[1 : m + 1]) ** 2 / n
-    return float(student.cdf(difference.mean() / np.sqrt(ordinates.mean() / n), 2 * m))
+    power, m = lowest_frequencies(difference)
+    return float(student.cdf(difference.mean() / np.sqrt(power / n), 2 * m))
+
+
+def lowest_frequencies(values: Floats, least_period: int = 1) -> tuple[float, int]:
+    """Mean power at the ``m = n^(1/3)`` lowest frequencies: n times the variance of the mean; and m.
+
+    Parameters
+    ----------
+    values : ndarray, shape (n,)
+    least_period : int
+        Shorter periods [days] are left out: within a few horizons overlapping outcomes have hardly any power,
+        which would be taken for precision. Then m may be 0, and the power is NaN.
+    """
+    n = values.size
+    m = min(int(np.floor(n ** (1 / 3) + 1e-9)), n // least_period)
+    if m < 1:
+        return float("nan"), 0
+    ordinates = np.abs(np.fft.rfft(values)[1 : m + 1]) ** 2 / n
+    return float(ordinates.mean()), m

@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from ml_assets.champions import champion, live_days
+from ml_assets.champions import champion, features_since, live_days
 from ml_assets.drift import DriftReport, look_for_drift
 from ml_assets.gates.drift import drift_recomputed, new_days_only, released_version
 from ml_assets.prices import PriceHistory
@@ -39,14 +39,13 @@ def drift_report(
     symbol = context.partition_key
     try:
         found = champion(store, released.value, released.certificate, symbol)
-        live = live_days(store, found, prices.value, steps)
         report = look_for_drift(
             symbol,
             found.weights,
             found.judged_until,
             (found.hits, found.days),
-            (live.dates, live.hits),
-            (live.before, live.since, live.names),
+            live_days(store, found, prices.value, steps),
+            features_since(prices.value, steps, found.judged_until),
             block=settings.drift_days,
             false_alarms=settings.drift_false_alarms,
         )

@@ -8,7 +8,7 @@ import dagster as dg
 from ml_assets.gates.fleet import controls_decide, every_symbol_judged, rule_applied, succession_sound
 from ml_assets.gates.release import every_version_certified, judged_version, measured_version, only_promoted
 from ml_assets.pinn import LatencyReport, PinnWeights
-from ml_assets.release import Release, champions_of, compose_release, pin_champions
+from ml_assets.release import Release, bring_back, champions_of, compose_release, pin_champions
 from ml_assets.reports.completion import completion_pages
 from ml_assets.skill import Promotion, PromotionRule, WalkForwardReport, decide
 from ml_assets.skill.controls import DIRECTION_CONTROLS
@@ -88,7 +88,7 @@ def promotion(
         "variance": verified("volatility_promotion", keep_refusals=True),
     },
     gates={
-        "every_version_certified": "Each released artifact is read through its certificate.",
+        "every_version_certified": "Each version released, or passed over, is read through its certificate.",
         "only_promoted": "Released symbols are exactly those with a model in service.",
         "judged_version": "Released weights are the very version whose report was judged.",
         "measured_version": "The option network released is the one whose latency was measured.",
@@ -105,7 +105,13 @@ def release(
     """Compose the manifest, or bring an earlier one back."""
     inputs: Inputs
     if config.rollback_to:
-        manifest, verdicts, latency_made, variance, inputs = _earlier(store, config.rollback_to)
+        newest = {
+            r.label: r.certificate.sha256
+            for r in (verdicts, latency, options, variance)
+            if isinstance(r, Certified)
+        }
+        earlier, verdicts, latency_made, variance, inputs = _earlier(store, config.rollback_to)
+        manifest = bring_back(earlier, {r.label: r.certificate.sha256 for r in inputs}, newest)
     else:
         why = (
             f"variance is not judged: {variance.reason}" if isinstance(variance, Refusal) else variance.value
@@ -128,6 +134,7 @@ def release(
             "released": [f"{v.asset} {v.partition or ''} {v.sha256[:12]}".strip() for v in manifest.versions],
             "withheld": manifest.withheld,
             "withheld_variance": manifest.withheld_variance,
+            "passed_over": manifest.passed_over,
             "rolled_back_to": config.rollback_to or "no",
         },
         alias="manifest/release.json",

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import dagster as dg
 
 from orchestration.automation.alerts import failure_alerts
-from orchestration.automation.drift import drift_looks, drift_retrain
+from orchestration.automation.drift import DIRECTION, VARIANCE, drift_looks, drift_retrain
 from orchestration.automation.fleet import Graph, fleet_update
 from orchestration.automation.freshness import with_freshness
 from orchestration.automation.schedules import weekly_retrain
@@ -26,7 +28,8 @@ def build_sensors(settings: Settings) -> list[dg.SensorDefinition]:
             price_changes,
             option_network,
             verdict_follows,
-            drift_looks,
+            partial(drift_looks, DIRECTION),
+            partial(drift_looks, VARIANCE),
             drift_retrain,
             failure_alerts,
         )

@@ -1,38 +1,87 @@
-"""Champions are watched: a job takes a look, and what it finds leads to one retraining.
+"""Released models are watched: a job takes a look, and what it finds leads to one retraining.
 
 A forecast needs TensorFlow, whose import alone takes longer than a tick should. So the tick only counts:
-enough new days since the report, or since the last look, request the job ``drift_check``, whose gated result
-the next ticks read.
+enough new days since the report, or since the last look, request the job of the look, whose gated result the
+next ticks read. Direction and variance differ in what is counted and in the job.
 """
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
 
 import dagster as dg
 import numpy as np
 
-from ml_assets.champions import WatchedModel, champions
-from ml_assets.drift import DriftReport
+from ml_assets.champions import champions
+from ml_assets.drift import DriftReport, Seen
 from ml_assets.prices import PriceFileError, PriceSource, PriceSourceError
 from ml_assets.storage import ArtifactStore, NotCertified
+from ml_assets.variance_champions import variance_champions
+from ml_assets.volatility.drift import VolatilityDriftReport
 from orchestration.automation.fleet import REASON, request_update
 from orchestration.automation.standing import at_work, count_tries
 from orchestration.settings import Settings
 
-__all__ = ["drift_looks", "drift_retrain"]
+__all__ = ["DIRECTION", "VARIANCE", "Watch", "drift_looks", "drift_retrain"]
 
 LOOK = "gated-mamba/look"
-"""Tag: which look at which champion a run takes."""
+"""Tag: which look at which models a run takes."""
 DRIFT = "gated-mamba/drift"
-"""Tag: the champion and the reason for which a retraining was requested."""
+"""Beginning of a tag, followed by the name of a reason: the model for which a retraining was requested."""
 
 
-def drift_looks(status: dg.DefaultSensorStatus) -> dg.SensorDefinition:
-    """Request a look at each champion that has another block of new days."""
+class _Model(Protocol):
+    """A released model, of whatever."""
+
+    @property
+    def symbol(self) -> str: ...
+    @property
+    def weights(self) -> str: ...
+    @property
+    def judged_until(self) -> str: ...
+    @property
+    def place(self) -> str: ...
+
+    def outcomes(self, new_days: int) -> int: ...
+
+
+@dataclass(frozen=True)
+class Watch:
+    """What is watched of one target: sensor and job of its looks, and where to read what they found."""
+
+    sensor: str
+    job: str
+    asset: str
+    report: type[DriftReport] | type[VolatilityDriftReport]
+    released: Callable[[ArtifactStore], Sequence[_Model]]
+
+    def last_look(self, store: ArtifactStore, symbol: str) -> Mapping[str, Seen]:
+        """What the last certified look saw, by the place of the model."""
+        try:
+            return self.report.from_bytes(store.read(self.asset, symbol)[0]).seen()
+        except NotCertified:
+            return {}
+
+
+DIRECTION = Watch("drift_looks", "drift_check", "drift_report", DriftReport, champions)
+VARIANCE = Watch(
+    "volatility_drift_looks",
+    "volatility_drift_check",
+    "volatility_drift_report",
+    VolatilityDriftReport,
+    variance_champions,
+)
+
+
+def drift_looks(watch: Watch, status: dg.DefaultSensorStatus) -> dg.SensorDefinition:
+    """Request a look at each symbol with a released model that has another block of new days."""
 
     @dg.sensor(
-        name="drift_looks",
-        job_name="drift_check",
+        name=watch.sensor,
+        job_name=watch.job,
         minimum_interval_seconds=60,
         default_status=status,
-        description="Requests a look at each champion after a number of new days.",
+        description="Requests a look at released models after a number of new days.",
     )
     def sensor(
         context: dg.SensorEvaluationContext,
@@ -40,107 +89,121 @@ def drift_looks(status: dg.DefaultSensorStatus) -> dg.SensorDefinition:
         settings: dg.ResourceParam[Settings],
         store: dg.ResourceParam[ArtifactStore],
     ) -> dg.SensorResult | dg.SkipReason:
-        found = champions(store)
-        due, notes = [], []
-        for champion in found:
-            days = _new_days(source, champion)
+        found = watch.released(store)
+        due: dict[str, dict[str, int]] = {}
+        notes = []
+        for model in found:
+            days = model.outcomes(_new_days(source, model))
             full = days - days % settings.drift_days
-            notes.append(f"{champion.symbol} {days} new days")
-            if full > _days_looked_at(store, champion):
-                due.append((champion, full))
+            notes.append(f"{model.symbol} {days} new days")
+            seen = watch.last_look(store, model.symbol).get(model.place)
+            if full > (0 if seen is None else seen.days):
+                due.setdefault(model.symbol, {})[model.place] = full
         if not due:
             every = f"a look every {settings.drift_days} days"
             return dg.SkipReason(f"{len(found)} released models, {every}: {', '.join(notes) or 'none'}")
-        busy = at_work(context.instance, settings, ["fleet_update"], [c.symbol for c, _ in due])
+        busy = at_work(context.instance, settings, ["fleet_update"], list(due))
         if busy is not None:
-            return dg.SkipReason(f"looks at {', '.join(c.symbol for c, _ in due)} wait: {busy}")
-        requests = [_look(context.instance, champion, days, settings) for champion, days in due]
+            return dg.SkipReason(f"looks at {', '.join(due)} wait: {busy}")
+        requests = [_look(context.instance, watch, symbol, at, settings) for symbol, at in due.items()]
         if not any(requests):
             tried = f"given up after {settings.attempts_per_content} runs"
-            return dg.SkipReason(
-                f"{', '.join(c.symbol for c, _ in due)}: {tried}; see why drift_check failed"
-            )
+            return dg.SkipReason(f"{', '.join(due)}: {tried}; see why {watch.job} failed")
         return dg.SensorResult(run_requests=[request for request in requests if request is not None])
 
     return sensor
 
 
 def drift_retrain(status: dg.DefaultSensorStatus) -> dg.SensorDefinition:
-    """Request one retraining per champion and reason."""
+    """Request one retraining per released model and reason; reasons of one symbol share it."""
 
     @dg.sensor(
         name="drift_retrain",
         job_name="fleet_update",
         minimum_interval_seconds=60,
         default_status=status,
-        description="Requests a retraining, once per champion and reason, when a look has found drift.",
+        description="Requests a retraining, once per released model and reason, when a look has found drift.",
     )
     def sensor(
         context: dg.SensorEvaluationContext,
         settings: dg.ResourceParam[Settings],
         store: dg.ResourceParam[ArtifactStore],
     ) -> dg.RunRequest | dg.SkipReason:
-        requests, known = [], []
-        for champion in champions(store):
-            for name, text in _found(store, champion).items():
-                key = f"{champion.symbol}-{champion.weights[:12]}-{name}"
-                known.append(f"{champion.symbol}: {text}")
-                if not count_tries(context.instance, "fleet_update", DRIFT, key):
-                    requests.append((champion, name, text, key))
-        if not requests:
+        reasons = [reason for watch in (DIRECTION, VARIANCE) for reason in _reasons(watch, store)]
+        known = [f"{reason.symbol}: {reason.text}" for reason in reasons]
+        new = [r for r in reasons if not count_tries(context.instance, "fleet_update", r.tag, r.key)]
+        if not new:
             return dg.SkipReason(
                 "; ".join([*known, "a retraining was requested"]) if known else "no drift found"
             )
         busy = at_work(context.instance, settings, ["fleet_update"])
         if busy is not None:
             return dg.SkipReason(f"{'; '.join(known)}; waits: {busy}")
-        champion, name, text, key = requests[0]  # the other reasons, if they still hold, at the next tick
-        reason = f"drift of {name}: {text}"
+        symbol = new[0].symbol  # the other symbols, if their reasons still hold, at the next tick
+        new = [reason for reason in new if reason.symbol == symbol]
         return request_update(
-            [champion.symbol], reason, renew_base=True, run_key=f"drift-{key}", tags={DRIFT: key}
+            [symbol],
+            "; ".join(f"drift of {reason.name}: {reason.text}" for reason in new),
+            renew_base=any(reason.watch is DIRECTION for reason in new),
+            variance=any(reason.watch is VARIANCE for reason in new),
+            run_key="-".join(["drift", *(f"{reason.key}-{reason.name}" for reason in new)]),
+            tags={reason.tag: reason.key for reason in new},
         )
 
     return sensor
 
 
-def _new_days(source: PriceSource, champion: WatchedModel) -> int:
-    """Days with a known outcome since the report, as far as prices tell; 0 if they cannot be read now."""
+@dataclass(frozen=True)
+class _Reason:
+    """Why a released model calls for a retraining."""
+
+    watch: Watch
+    symbol: str
+    weights: str
+    name: str
+    text: str
+
+    @property
+    def tag(self) -> str:
+        return f"{DRIFT}-{self.name}"
+
+    @property
+    def key(self) -> str:
+        return f"{self.symbol}-{self.weights[:12]}"
+
+
+def _reasons(watch: Watch, store: ArtifactStore) -> list[_Reason]:
+    found = []
+    for model in watch.released(store):
+        seen = watch.last_look(store, model.symbol).get(model.place)
+        if seen is not None:
+            found += [
+                _Reason(watch, model.symbol, model.weights, name, text) for name, text in seen.reasons.items()
+            ]
+    return found
+
+
+def _new_days(source: PriceSource, model: _Model) -> int:
+    """Days after the last judged one, as far as prices tell; 0 if they cannot be read now."""
     try:
-        dates = source.load(champion.symbol).dates.to_numpy()
+        dates = source.load(model.symbol).dates.to_numpy()
     except (PriceFileError, PriceSourceError, OSError):
         return 0
-    new = int(np.count_nonzero(dates > np.datetime64(champion.judged_until)))
-    return max(0, new - 2 * champion.horizon + 1) // champion.horizon
-
-
-def _last_look(store: ArtifactStore, champion: WatchedModel) -> DriftReport | None:
-    try:
-        report = DriftReport.from_bytes(store.read("drift_report", champion.symbol)[0])
-    except NotCertified:
-        return None
-    return report if report.champion == champion.weights else None
-
-
-def _days_looked_at(store: ArtifactStore, champion: WatchedModel) -> int:
-    last = _last_look(store, champion)
-    return 0 if last is None else last.accuracy.days
-
-
-def _found(store: ArtifactStore, champion: WatchedModel) -> dict[str, str]:
-    last = _last_look(store, champion)
-    return {} if last is None else last.reasons
+    return int(np.count_nonzero(dates > np.datetime64(model.judged_until)))
 
 
 def _look(
-    instance: dg.DagsterInstance, champion: WatchedModel, days: int, settings: Settings
+    instance: dg.DagsterInstance, watch: Watch, symbol: str, due: Mapping[str, int], settings: Settings
 ) -> dg.RunRequest | None:
     """Ask for the look, unless it was tried too often."""
-    key = f"{champion.symbol}-{champion.weights[:12]}-{days}"
-    before = count_tries(instance, "drift_check", LOOK, key)
+    key = "-".join([symbol, *(f"{_short(place)}-{days}" for place, days in due.items())])
+    before = count_tries(instance, watch.job, LOOK, key)
     if before >= settings.attempts_per_content:
         return None
-    return dg.RunRequest(
-        f"{key}-{before + 1}",
-        partition_key=champion.symbol,
-        tags={LOOK: key, REASON: f"{days} days since the report of the champion {champion.weights[:12]}"},
-    )
+    told = ", ".join(f"{days} days since the report of {_short(place)}" for place, days in due.items())
+    return dg.RunRequest(f"{key}-{before + 1}", partition_key=symbol, tags={LOOK: key, REASON: told[:250]})
+
+
+def _short(place: str) -> str:
+    """The beginning of the hash; after it, for which horizon."""
+    return place[:12] + place[64:]

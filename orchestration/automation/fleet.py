@@ -16,7 +16,7 @@ from pydantic import Field
 from ml_assets.prices import PriceSource
 from ml_assets.storage import ArtifactStore, ProcessId
 from orchestration.automation.standing import current, known_symbols, nobody_else_at_work
-from orchestration.fleet import RunOutcome, register_symbols, run_job
+from orchestration.fleet import RunOutcome, forecast_succeeded, register_symbols, run_job
 from orchestration.instance import PROCESS, close_dead_runs
 from orchestration.settings import Settings
 
@@ -56,6 +56,8 @@ class FleetUpdate(dg.Config):
     """Which symbols; none: every one that the settings want and the source has."""
     renew_base: bool = True
     """Whether the base model is trained again between data and models."""
+    variance: bool = False
+    """Whether variance follows even where the setting ``volatility`` does not ask for it."""
     reason: str = "asked for by hand"
 
 
@@ -65,10 +67,11 @@ def request_update(
     *,
     renew_base: bool,
     run_key: str,
+    variance: bool = False,
     tags: Mapping[str, str] | None = None,
 ) -> dg.RunRequest:
     """Ask for a run of the job; its reason stands in the tags."""
-    config = {"symbols": list(symbols), "renew_base": renew_base, "reason": reason}
+    config = {"symbols": list(symbols), "renew_base": renew_base, "variance": variance, "reason": reason}
     told = {REASON: reason[:250], "gated-mamba/symbols": (",".join(symbols) or "all")[:250], **(tags or {})}
     return dg.RunRequest(run_key, run_config={"ops": {"update_fleet": {"config": config}}}, tags=told)
 
@@ -111,12 +114,13 @@ class _Work:
             others = [self._step("base_pipeline")] if self.config.renew_base and ready else []
             models = dict(self._each(workers, ready, MODEL_ASSETS))
         verdict = self._step("fleet_verdict", self._verdict_assets())
-        if self.settings.volatility and ready:
-            others += self._forecast_variance(ready, together)
-        self._close({**data, **models}, [*others, verdict], verdict)
+        variance: list[RunOutcome] = []
+        if (self.settings.volatility or self.config.variance) and ready:
+            variance = self._forecast_variance(ready, together)
+        self._close({**data, **models}, [*others, verdict], verdict, variance)
 
     def _forecast_variance(self, ready: Sequence[str], together: int) -> list[RunOutcome]:
-        """Also the variance of these symbols; whatever comes of it, their direction has been judged."""
+        """Also the variance of these symbols; whatever comes of it, the verdict on direction stands."""
         from orchestration.volatility import forecast_fleet, variance_symbols
 
         symbols = variance_symbols(ready)
@@ -185,20 +189,30 @@ class _Work:
         return {FLEET_RUN: self.context.run_id, REASON: self.config.reason[:250]}
 
     def _close(
-        self, outcomes: Mapping[str, RunOutcome], others: Sequence[RunOutcome], verdict: RunOutcome
+        self,
+        outcomes: Mapping[str, RunOutcome],
+        others: Sequence[RunOutcome],
+        verdict: RunOutcome,
+        variance: Sequence[RunOutcome],
     ) -> None:
-        """Show what came out; fail as the command does: if nothing passed, or the verdict did not."""
-        failed = [o for o in [*outcomes.values(), *others] if not o.success]
+        """Show what came out; fail as the commands do: if nothing passed, or a verdict or release did not."""
+        failed = [o for o in [*outcomes.values(), *others, *variance] if not o.success]
         stopped = {s: str(o.reason) for s, o in outcomes.items() if not o.success}
         self.context.add_output_metadata({"passed": len(outcomes) - len(stopped), "stopped": stopped})
-        if verdict.success and (not outcomes or len(stopped) < len(outcomes)):
-            return
-        what = "the fleet's verdict failed" if not verdict.success else "no symbol passed"
-        raise dg.Failure(
-            f"{what}: " + "; ".join(f"{o.partition or o.job}: {o.reason}" for o in failed),
-            metadata={CHILDREN: [o.run_id for o in failed]},
-            allow_retries=False,
-        )
+        trouble = []
+        if not verdict.success:
+            trouble.append("the fleet's verdict failed")
+        elif outcomes and len(stopped) == len(outcomes):
+            trouble.append("no symbol passed")
+        if variance and not forecast_succeeded(variance):
+            trouble.append("the variance step failed (direction has its verdict)")
+        if trouble:
+            raise dg.Failure(
+                f"{' and '.join(trouble)}: "
+                + "; ".join(f"{o.partition or o.job}: {o.reason}" for o in failed),
+                metadata={CHILDREN: [o.run_id for o in failed]},
+                allow_retries=False,
+            )
 
 
 @dg.job(

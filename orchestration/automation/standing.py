@@ -12,6 +12,7 @@ import dagster as dg
 
 from ml_assets.prices import PriceHistory
 from ml_assets.prices.watch import fingerprint
+from ml_assets.release import Release
 from ml_assets.skill import Promotion
 from ml_assets.skill.controls import DIRECTION_CONTROLS, asked_for
 from ml_assets.storage import ArtifactStore, Certificate, FileLock, LockTimeout, NotCertified, input_key
@@ -180,13 +181,14 @@ def _stale_promotion(store: ArtifactStore, reports: dict[str, str], wanted: set[
 
 
 def _stale_release(store: ArtifactStore) -> str | None:
-    release = current(store, "release")
-    if release is None:
-        return "nothing was ever released"
+    """By the versions that the release names, whenever which was published."""
+    try:
+        data, certificate = store.read("release")
+    except NotCertified:
+        return "nothing that can be trusted was released"
+    passed_over = Release.from_bytes(data).passed_over
     for asset in ("promotion", "latency_benchmark", "pinn_weights", "volatility_promotion"):
-        newest = current(store, asset)
-        other = newest is not None and release.inputs.get(input_key(asset, None)) != newest.sha256
-        # What was there already when this release was published, somebody has rolled back from.
-        if newest is not None and other and newest.created > release.created:
-            return f"a newer {asset} than the released one"
+        newest, key = current(store, asset), input_key(asset, None)
+        if newest is not None and newest.sha256 not in (certificate.inputs.get(key), passed_over.get(key)):
+            return f"another {asset} than the released one"
     return None

@@ -130,7 +130,8 @@ def test_a_new_file_leads_to_partition_artifacts_verdict_and_release(open_fleet:
         assert fleet.store.current("release") != release
         assert is_chained(fleet, "EDGE", "WALK", "NOVA")
         settled = len(fleet.instance.get_runs())
-        for sensor in ("new_symbols", "verdict_follows", "option_network", "drift_looks", "drift_retrain"):
+        drift = ("drift_looks", "volatility_drift_looks", "drift_retrain")
+        for sensor in ("new_symbols", "verdict_follows", "option_network", *drift):
             assert fleet.tick(sensor).status is TickStatus.SKIPPED
         assert len(fleet.instance.get_runs()) == settled
 

@@ -39,6 +39,8 @@ EDGES = {
     ("latency_benchmark", "release"),
     ("raw_prices", "drift_report"),
     ("release", "drift_report"),
+    ("raw_prices", "volatility_drift_report"),
+    ("release", "volatility_drift_report"),
 }
 PER_SYMBOL = {
     "raw_prices",
@@ -47,6 +49,7 @@ PER_SYMBOL = {
     "mamba_weights",
     "walk_forward_report",
     "drift_report",
+    "volatility_drift_report",
     "volatility_weights",
     "volatility_report",
 }

@@ -87,14 +87,17 @@ def test_every_fold_is_trained_anew_on_more_days(project: Project) -> None:
 def test_an_earlier_release_is_brought_back_through_its_gates(project: Project) -> None:
     """One command; what it serves again passes every gate of a release once more."""
     before = project.current("release").sha256
+    served = Release.from_bytes(project.store.read("release")[0])
     strict = replace(project, settings=project.settings.model_copy(update={"quarantine_accuracy": 0.60}))
     assert strict.run("fleet_verdict").success
     assert project.current("release").sha256 != before
+    newer = project.current("promotion").sha256
     try:
         done = command("rollback", before[:10], folder=project.root, **settings_of(project))
         assert done.returncode == 0, done.stdout + done.stderr
         assert f"release {before[:12]}" in done.stdout
-        assert project.current("release").sha256 == before
+        back = Release.from_bytes(project.store.read("release")[0])
+        assert back == replace(served, passed_over={"promotion": newer})
         newest = project.materializations("release")[0]
         assert newest.metadata["rolled_back_to"].value == before
         assert stale_verdict(project.instance, project.store) is None, "a sensor would undo it"

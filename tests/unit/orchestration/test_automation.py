@@ -80,11 +80,20 @@ def test_base_model_is_left_as_it_is_where_asked(tmp_path: Path, monkeypatch: py
 def test_variance_follows_where_the_setting_asks(
     failing: set[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run, ran, _ = run_fleet(tmp_path, monkeypatch, failing, volatility=True)
-    assert run.is_success  # direction has its verdict, whatever became of variance
-    at = ran.index(("fleet_verdict", None)) + 1
+    run, ran, alert = run_fleet(tmp_path, monkeypatch, failing, volatility=True)
+    assert run.is_success is (not failing)
+    assert not failing or alert is None  # the inner runs were told of
+    at = ran.index(("fleet_verdict", None)) + 1  # direction has its verdict, whatever becomes of variance
     forecast = [("volatility_pipeline", s) for s in ("A", "B", VARIANCE, WALK)]
     assert ran[at:] == [*forecast, ("volatility_verdict", None)]
+
+
+@pytest.mark.parametrize("asked", [False, True])
+def test_variance_follows_where_the_run_asks(
+    asked: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, ran, _ = run_fleet(tmp_path, monkeypatch, set(), variance=asked)
+    assert (("volatility_verdict", None) in ran) is asked
 
 
 @pytest.mark.parametrize("failing", [{"A"}, {"base_pipeline"}, {"A", "base_pipeline"}])

@@ -17,6 +17,7 @@ VOLATILITY = frozenset({dg.AssetKey("volatility_weights")})
         ([], False, False),
         ([("volatility_pipeline", None)], True, False),
         ([("volatility_pipeline", None), ("drift_check", None)], True, False),
+        ([("volatility_pipeline", None), ("volatility_drift_check", None)], True, False),
         ([("symbol_pipeline", None)], False, True),
         ([("symbol_pipeline", None), ("volatility_pipeline", None)], False, False),
         ([("__ASSET_JOB", VOLATILITY)], False, False),  # by hand: in doubt, an attempt at either
