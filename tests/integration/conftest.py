@@ -3,22 +3,37 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import dagster as dg
+import numpy as np
+import pandas as pd
 import pytest
 
-from ml_assets.simulation import simulate
+from ml_assets.prices import PriceHistory
+from ml_assets.simulation import price_history, simulate
 from orchestration.settings import Settings
 from tests.integration.project import Project
 
-__all__ = ["FolderRun", "command", "folder_run"]
+__all__ = [
+    "SETTINGS",
+    "UNEVEN_DAYS",
+    "FolderRun",
+    "command",
+    "copied",
+    "folder_run",
+    "uneven",
+    "variance_run",
+]
 
-DAYS, SHORT_DAYS = 1300, 400
+DAYS, SHORT_DAYS, UNEVEN_DAYS = 1300, 400, 2500
+CALM, ROUGH = 0.7, 1.3
 # The edge is far above what daily prices have: few days and few epochs suffice to find it. Its market is of
 # the kind that no baseline can follow, and the limit above which skill is taken for a leak is lifted for it.
 SETTINGS = {
@@ -77,3 +92,39 @@ def folder_run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FolderRun]:
     with dg.DagsterInstance.from_config(str(root / "var" / "dagster")) as instance:
         project = Project(root, instance, Settings(**{**settings, "prices": str(root / "prices")}), {})
         yield FolderRun(project, done.returncode, done.stdout, done.stderr)
+
+
+def uneven(days: int, *, turned_from: int | None = None) -> PriceHistory:
+    """A market that is rough after a fall and calm after a rise; from a day on, the other way round.
+
+    Milder than the control: above a gain of 0.2 nats a model is taken for a leak.
+    """
+    noise = np.random.default_rng(5).standard_normal(days)
+    fell = np.concatenate([[False], noise[:-1] < 0])
+    rough = np.where(np.arange(days) < (days if turned_from is None else turned_from), fell, ~fell)
+    closes = 100 * np.exp(np.cumsum(0.015 * np.where(rough, ROUGH, CALM) * noise))
+    index = pd.bdate_range("2000-01-03", periods=days, name="date").astype("datetime64[ns]")
+    return price_history("UNEVEN", pd.DataFrame({"close": closes}, index=index))
+
+
+@contextmanager
+def copied(run: FolderRun, root: Path) -> Iterator[FolderRun]:
+    """A finished run in a folder of its own, to go on with."""
+    for folder in ("var", "prices"):
+        shutil.copytree(run.project.root / folder, root / folder)
+    moved = {"home": root / "var", "prices": str(root / "prices")}
+    with dg.DagsterInstance.from_config(str(root / "var" / "dagster")) as instance:
+        settings = run.project.settings.model_copy(update=moved)
+        yield replace(run, project=Project(root, instance, settings, {}))
+
+
+@pytest.fixture(scope="session")
+def variance_run(folder_run: FolderRun, tmp_path_factory: pytest.TempPathFactory) -> Iterator[FolderRun]:
+    """That fleet after ``gated-mamba volatility`` of a walk, a short history and a market to be learnt."""
+    root = tmp_path_factory.mktemp("variance_run")
+    with copied(folder_run, root) as run:
+        frame = uneven(UNEVEN_DAYS).frame.rename_axis("Date").rename(columns=str.capitalize)
+        frame.to_csv(root / "prices" / "UNEVEN.csv")
+        settings = {**SETTINGS, "home": root / "var", "prices": root / "prices", "workers": 1}
+        done = command("volatility", folder=root, symbols="SHORT,WALK,UNEVEN", **settings)
+        yield FolderRun(run.project, done.returncode, done.stdout, done.stderr)

@@ -2,79 +2,43 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 
 import dagster as dg
-import numpy as np
-import pandas as pd
 import pytest
 from dagster._core.scheduler.instigation import TickStatus
 
-from ml_assets.prices import PriceHistory
 from ml_assets.release import Release
-from ml_assets.simulation import price_history
 from ml_assets.volatility.drift import VolatilityDriftReport
 from orchestration.automation.alerts import alert_of
 from orchestration.automation.fleet import FLEET_RUN, REASON
 from orchestration.automation.standing import stale_verdict
-from orchestration.settings import Settings
 from tests.integration.automated import Automated, automated, definitions
-from tests.integration.conftest import SETTINGS, FolderRun, command
-from tests.integration.project import Project
+from tests.integration.conftest import UNEVEN_DAYS as DAYS
+from tests.integration.conftest import FolderRun, uneven
 
 pytestmark = [pytest.mark.xdist_group("pipeline"), pytest.mark.slow]
 
 Open = Callable[..., AbstractContextManager[Automated]]
-DAYS = 2500
-CALM, ROUGH = 0.7, 1.3
-
-
-def uneven(days: int, turned_from: int) -> PriceHistory:
-    """A market that is rough after a fall and calm after a rise; from a day on, the other way round.
-
-    Milder than the control: above a gain of 0.2 nats a model is taken for a leak.
-    """
-    noise = np.random.default_rng(5).standard_normal(days)
-    fell = np.concatenate([[False], noise[:-1] < 0])
-    rough = np.where(np.arange(days) < turned_from, fell, ~fell)
-    closes = 100 * np.exp(np.cumsum(0.015 * np.where(rough, ROUGH, CALM) * noise))
-    index = pd.bdate_range("2000-01-03", periods=days, name="date").astype("datetime64[ns]")
-    return price_history("UNEVEN", pd.DataFrame({"close": closes}, index=index))
-
-
-@pytest.fixture(scope="module")
-def served(folder_run: FolderRun, tmp_path_factory: pytest.TempPathFactory) -> Iterator[FolderRun]:
-    """The finished fleet after ``gated-mamba volatility`` of one symbol more, whose model has passed."""
-    root, finished = tmp_path_factory.mktemp("served"), folder_run.project.root
-    for folder in ("var", "prices"):
-        shutil.copytree(finished / folder, root / folder)
-    settings = {**SETTINGS, "home": root / "var", "prices": str(root / "prices"), "workers": 1}
-    frame = uneven(DAYS, DAYS).frame.rename_axis("Date").rename(columns=str.capitalize)
-    frame.to_csv(root / "prices" / "UNEVEN.csv")
-    done = command("volatility", folder=root, symbols="UNEVEN", **settings)
-    with dg.DagsterInstance.from_config(str(root / "var" / "dagster")) as instance:
-        project = Project(root, instance, Settings(**settings), {})
-        yield FolderRun(project, done.returncode, done.stdout, done.stderr)
 
 
 @pytest.fixture
-def open_fleet(served: FolderRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Open:
-    return lambda **settings: automated(served, tmp_path, monkeypatch, **settings)
+def open_fleet(variance_run: FolderRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Open:
+    return lambda **settings: automated(variance_run, tmp_path, monkeypatch, **settings)
 
 
 def look(fleet: Automated) -> VolatilityDriftReport:
     return VolatilityDriftReport.from_bytes(fleet.store.read("volatility_drift_report", "UNEVEN")[0])
 
 
-def test_a_model_in_its_own_market_is_left_alone(served: FolderRun, open_fleet: Open) -> None:
-    assert served.exit_code == 0, served.output + served.errors
+def test_a_model_in_its_own_market_is_left_alone(variance_run: FolderRun, open_fleet: Open) -> None:
+    assert variance_run.exit_code == 0, variance_run.output + variance_run.errors
     with open_fleet(drift_days=40) as fleet:
-        fleet.write("UNEVEN", uneven(DAYS + 30, DAYS + 30))
+        fleet.write("UNEVEN", uneven(DAYS + 30))
         assert "UNEVEN 30 new days" in str(fleet.tick("volatility_drift_looks").skip_reason)
-        fleet.write("UNEVEN", uneven(DAYS + 100, DAYS + 100))
+        fleet.write("UNEVEN", uneven(DAYS + 100))
         assert fleet.tick("volatility_drift_looks").status is TickStatus.SUCCESS
         assert [(one.horizon, one.drift.days) for one in look(fleet).looks] == [(1, 80)]
         assert not any(seen.reasons for seen in look(fleet).seen().values()), look(fleet)
@@ -86,7 +50,7 @@ def test_a_model_in_its_own_market_is_left_alone(served: FolderRun, open_fleet: 
 
 def test_a_model_whose_market_turned_is_retrained_once(open_fleet: Open) -> None:
     with open_fleet(drift_days=40, epochs=2) as fleet:
-        fleet.write("UNEVEN", uneven(DAYS + 260, DAYS))
+        fleet.write("UNEVEN", uneven(DAYS + 260, turned_from=DAYS))
         assert fleet.tick("volatility_drift_looks").status is TickStatus.SUCCESS
         (seen,) = look(fleet).seen().values()
         assert "variance_1" in seen.reasons, look(fleet).looks[0].drift
@@ -154,7 +118,7 @@ def test_a_variance_step_that_fails_fails_the_run_and_leaves_the_verdict_on_dire
         assert alert_of(fleet.instance, whole) is None  # they were told of
 
 
-def test_the_release_names_the_model_that_is_watched(served: FolderRun) -> None:
-    release = Release.from_bytes(served.project.store.read("release")[0])
+def test_the_release_names_the_model_that_is_watched(variance_run: FolderRun) -> None:
+    release = Release.from_bytes(variance_run.project.store.read("release")[0])
     assert release.version("volatility_weights", "UNEVEN", 1) is not None
     assert release.version("mamba_weights", "UNEVEN") is None
