@@ -74,19 +74,16 @@ class TrainingRecipe:
     time_budget: float | None = None
 
     _counts: ClassVar[tuple[str, ...]] = ("points", "width", "depth", "resample_every")
-    _loss_weight: ClassVar[str]
+    _loss_weights: ClassVar[tuple[str, ...]]
 
     def __post_init__(self) -> None:
         for names, least in ((self._counts, 1), (("adam_steps", "bfgs_iterations", "seed"), 0)):
             for name in names:
                 if (value := getattr(self, name)) < least:
                     raise ValueError(f"{name} must be at least {least}, got {value}: correct the recipe")
-        weight = getattr(self, self._loss_weight)
-        if not (math.isfinite(weight) and weight > 0):
-            raise ValueError(
-                f"{self._loss_weight} must be positive, got {weight}: without that term of the loss nothing "
-                f"is learned"
-            )
+        for name in self._loss_weights:
+            if not (math.isfinite(weight := getattr(self, name)) and weight > 0):
+                raise ValueError(f"{name} must be positive, got {weight}: that term of the loss is needed")
         if self.time_budget is not None and not self.time_budget > 0:
             raise ValueError(f"time_budget must be positive seconds or None, got {self.time_budget}")
 
@@ -108,7 +105,7 @@ class PinnRecipe(TrainingRecipe):
     physics_weight: float = 10.0
     domain: Domain = field(default_factory=Domain)
 
-    _loss_weight: ClassVar[str] = "physics_weight"
+    _loss_weights: ClassVar[tuple[str, ...]] = ("physics_weight",)
 
     @classmethod
     def quick(cls, seed: int = 0) -> Self:

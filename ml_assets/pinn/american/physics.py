@@ -28,15 +28,19 @@ from ml_assets.training.backend import tf
 __all__ = [
     "BoundaryPoints",
     "BoundaryTerms",
+    "Collocation",
     "boundary_tf",
+    "collocation",
     "compile_boundary_loss",
     "points_of",
     "residuals",
+    "slope_residual",
 ]
 
 Array = npt.NDArray[np.float64]
 
 _ROOT_HALF = float(np.sqrt(0.5))
+_STEP = 0.01  # in Q / R, off the face without a dividend: the boundary bends there within some hundredths
 
 
 class BoundaryPoints(NamedTuple):
@@ -48,20 +52,37 @@ class BoundaryPoints(NamedTuple):
     perpetual: Any
 
 
+class Collocation(NamedTuple):
+    """Points in the box, and on its face without a dividend: (m,) there, then the same (m,) a step inside."""
+
+    box: BoundaryPoints
+    face: BoundaryPoints
+
+
 class BoundaryTerms(NamedTuple):
-    """Mean squares of the two parts of the loss."""
+    """Mean squares of the three parts of the loss."""
 
     fixed_point: Any
     matching: Any
+    slope: Any
 
 
-BoundaryLoss = Callable[[Any, BoundaryPoints, Any], tuple[Any, Any, BoundaryTerms]]
+BoundaryLoss = Callable[[Any, Collocation, Any], tuple[Any, Any, BoundaryTerms]]
 
 
 def points_of(s: Array, rate: Array, dividend: Array) -> BoundaryPoints:
     """Prepare collocation points of shape (n,), once per draw."""
     columns = (s, rate, dividend, perpetual_log(rate, dividend))
     return BoundaryPoints(*(tf.constant(column, dtype=tf.float64) for column in columns))
+
+
+def collocation(s: Array, rate: Array, dividend: Array) -> Collocation:
+    """Prepare a draw; an eighth of it, (s, rate) of its first points, stands on the face as well."""
+    on = slice(-(-s.size // 8))
+    twice = np.tile(s[on], 2), np.tile(rate[on], 2)
+    return Collocation(
+        points_of(s, rate, dividend), points_of(*twice, np.concatenate([0.0 * rate[on], _STEP * rate[on]]))
+    )
 
 
 def boundary_tf(layers: Layers, points: BoundaryPoints) -> Any:
@@ -124,19 +145,34 @@ def residuals(layers: Layers, points: BoundaryPoints, nodes: int) -> tuple[Any, 
     return fixed_point / s, matching
 
 
+def slope_residual(layers: Layers, face: BoundaryPoints, nodes: int) -> Any:
+    """How the fixed point's residual, in ``ln B``, changes along ``Q / R`` on the face ``Q = 0``, (m,).
+
+    It is the error of the boundary's slope there, which the Greek of a dividend needs (rho of the call that
+    mirrors the put): residuals that are small at every point leave it open.
+    """
+    fixed_point = residuals(layers, face, nodes)[0] * face.s
+    there, inside = tf.split(fixed_point, 2)
+    return (inside - there) / _STEP
+
+
 @cache
 def compile_boundary_loss(width: int, depth: int, nodes: int) -> BoundaryLoss:
-    """XLA-compiled function (flat parameters, points, matching weight) -> (loss, gradient, terms)."""
+    """XLA-compiled function of flat parameters, points, and the weights of matching and slope.
+
+    It returns loss, gradient and terms.
+    """
     shapes = layer_shapes(width, depth, INPUTS)
 
     def loss_and_gradient(
-        parameters: Any, points: BoundaryPoints, matching_weight: Any
+        parameters: Any, points: Collocation, weights: Any
     ) -> tuple[Any, Any, BoundaryTerms]:
         with tf.GradientTape() as tape:
             tape.watch(parameters)
-            parts = residuals(unflatten(parameters, shapes), points, nodes)
+            layers = unflatten(parameters, shapes)
+            parts = *residuals(layers, points.box, nodes), slope_residual(layers, points.face, nodes)
             terms = BoundaryTerms(*(tf.reduce_mean(tf.square(part)) for part in parts))
-            loss = terms.fixed_point + matching_weight * terms.matching
+            loss = terms.fixed_point + weights[0] * terms.matching + weights[1] * terms.slope
         return loss, tape.gradient(loss, parameters), terms
 
     compiled: BoundaryLoss = tf.function(loss_and_gradient, jit_compile=True, autograph=False)

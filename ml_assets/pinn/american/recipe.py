@@ -86,6 +86,9 @@ class AmericanRecipe(TrainingRecipe):
         Gauss-Legendre nodes of the premium integral in the loss.
     matching_weight : float
         Weight of value matching, a price error, against the fixed-point equation, an error of the boundary.
+    slope_weight : float
+        Weight of the fixed point's slope in the dividend where there is none; without it rho of a call at
+        rates near 0 is left to chance.
     domain : AmericanDomain
         Where collocation points are drawn.
     """
@@ -96,10 +99,11 @@ class AmericanRecipe(TrainingRecipe):
     resample_every: int = 400
     nodes: int = 12
     matching_weight: float = 1e4
+    slope_weight: float = 1.0
     domain: AmericanDomain = field(default_factory=AmericanDomain)
 
     _counts: ClassVar[tuple[str, ...]] = (*TrainingRecipe._counts, "nodes")
-    _loss_weight: ClassVar[str] = "matching_weight"
+    _loss_weights: ClassVar[tuple[str, ...]] = ("matching_weight", "slope_weight")
 
     @classmethod
     def quick(cls, seed: int = 0) -> Self:

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.stats import norm, qmc
 
-from ml_assets.pinn.american.physics import BoundaryPoints, compile_boundary_loss, points_of
+from ml_assets.pinn.american.physics import Collocation, collocation, compile_boundary_loss
 from ml_assets.pinn.american.recipe import AmericanDomain, AmericanRecipe
 from ml_assets.pinn.american.weights import INPUTS, AmericanWeights
 from ml_assets.pinn.optimization import Problem, optimize
@@ -49,14 +49,14 @@ def boundary_points(count: int, domain: AmericanDomain, seed: int) -> tuple[Arra
     return s, r / sigma**2, q / sigma**2
 
 
-def _problem(recipe: AmericanRecipe) -> Problem[BoundaryPoints]:
-    """Kim's equation at the boundary, as a fixed point and as value matching."""
-    weight = tf.constant(recipe.matching_weight, dtype=tf.float64)
+def _problem(recipe: AmericanRecipe) -> Problem[Collocation]:
+    """Kim's equation at the boundary, as a fixed point and as value matching, and its slope at a face."""
+    weights = tf.constant([recipe.matching_weight, recipe.slope_weight], dtype=tf.float64)
     compiled = compile_boundary_loss(recipe.width, recipe.depth, recipe.nodes)
     return Problem(
         recipe.seed,
-        lambda seed: points_of(*boundary_points(recipe.points, recipe.domain, seed)),
-        lambda parameters, points: compiled(parameters, points, weight),
+        lambda seed: collocation(*boundary_points(recipe.points, recipe.domain, seed)),
+        lambda parameters, points: compiled(parameters, points, weights),
     )
 
 

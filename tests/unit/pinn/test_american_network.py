@@ -99,15 +99,32 @@ def test_quadrature_integrates_over_the_time(nodes: int, crowding: int) -> None:
 
 @pytest.fixture(scope="module")
 def loss():  # type: ignore[no-untyped-def]
-    points = physics.points_of(*training.boundary_points(TINY.points, TINY.domain, 1))
+    points = physics.collocation(*training.boundary_points(TINY.points, TINY.domain, 1))
     compiled = physics.compile_boundary_loss(TINY.width, TINY.depth, TINY.nodes)
-    return lambda x: compiled(tf.constant(x), points, tf.constant(TINY.matching_weight, tf.float64))
+    weights = tf.constant([TINY.matching_weight, 0.5], tf.float64)
+    return lambda x: compiled(tf.constant(x), points, weights)
+
+
+def test_slope_on_the_face_is_that_of_the_residual() -> None:
+    s, rate, dividend = training.boundary_points(64, DOMAIN, seed=3)
+    layers = tensors(random_american(2, width=14))
+    face = physics.collocation(s, rate, dividend).face
+    assert face.s.shape == (16,)
+    found = physics.slope_residual(layers, face, 12).numpy()
+    h = 1e-5
+    s, rate = s[:8], rate[:8]
+    there, inside = (
+        physics.residuals(layers, physics.points_of(s, rate, share * rate), 12)[0].numpy() * s
+        for share in (0.0, h)
+    )
+    np.testing.assert_allclose(found, (inside - there) / h, rtol=0.05, atol=1e-5)
 
 
 def test_gradient_is_that_of_the_loss(loss) -> None:  # type: ignore[no-untyped-def]
     x = random_american(1, width=TINY.width).parameters
     value, gradient, terms = loss(x)
-    assert float(value) == pytest.approx(float(terms.fixed_point) + 1e4 * float(terms.matching), rel=1e-12)
+    expected = float(terms.fixed_point) + 1e4 * float(terms.matching) + 0.5 * float(terms.slope)
+    assert float(value) == pytest.approx(expected, rel=1e-12)
     rng = np.random.default_rng(0)
     for _ in range(3):
         d = rng.normal(size=x.size)
@@ -149,7 +166,15 @@ def test_divergence_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    "bad", [{"points": 0}, {"nodes": 0}, {"adam_steps": -1}, {"matching_weight": 0.0}, {"time_budget": 0.0}]
+    "bad",
+    [
+        {"points": 0},
+        {"nodes": 0},
+        {"adam_steps": -1},
+        {"matching_weight": 0.0},
+        {"slope_weight": 0.0},
+        {"time_budget": 0.0},
+    ],
 )
 def test_recipe_refuses_nonsense(bad: dict[str, float]) -> None:
     with pytest.raises(ValueError, match=next(iter(bad))):
