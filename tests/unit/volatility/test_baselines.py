@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from threadpoolctl import threadpool_limits
 
-from ml_assets.gates._rivals import garch_loss
+from ml_assets.gates._variance_fits import garch_loss
 from ml_assets.labels import forward_variance
 from ml_assets.volatility import qlike
 from ml_assets.volatility.baselines import (
