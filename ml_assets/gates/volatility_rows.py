@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,9 +21,7 @@ if TYPE_CHECKING:
     from ml_assets.volatility.rows import VarianceSet
     from ml_assets.volatility.weights import VolatilityWeights
 
-__all__ = ["horizons_purged", "start_causal", "variance_learned", "variance_oracle", "variance_reload"]
-
-Rebuild = Callable[[SequenceSet, NDArray[np.float64]], "VarianceSet"]
+__all__ = ["horizons_purged", "variance_learned", "variance_oracle", "variance_reload"]
 
 
 def variance_oracle(prices: PriceHistory, rows: VarianceSet) -> GateResult:
@@ -154,56 +152,6 @@ def _none_after(rows: VarianceSet, name: str) -> None:
             f"{rows.symbol}: training is given {name} of {rows.dates[stop + given[0][0]]}, after the last "
             f"validation row of {rows.dates[stop - 1]}"
         )
-
-
-def start_causal(
-    prices: PriceHistory, sequences: SequenceSet, rows: VarianceSet, rebuild: Rebuild, *, seed: int = 0
-) -> GateResult:
-    """Redraw every close after the training part: what is fitted, and each training day, stays bit-equal.
-
-    Then redraw every close after the validation part: what decides when to stop stays, too. And the start
-    forecast of a day does not depend on later days.
-
-    Parameters
-    ----------
-    prices : PriceHistory
-    sequences : SequenceSet
-        The fold; itself certified, so it is not rebuilt.
-    rows : VarianceSet
-    rebuild : callable
-        ``(sequences, closes) -> VarianceSet``.
-    seed : int
-        Of the redrawn days.
-    """
-    symbol, reach = rows.symbol, max(rows.horizons)
-    closes = prices.frame["close"].to_numpy(dtype=np.float64)[: len(rows.dates)]
-    rng = np.random.default_rng(seed)
-
-    def inspect(tally: Tally) -> str:
-        for part, positions in (("train", rows.train), ("validation", rows.validation)):
-            end = int(positions[-1]) + reach
-            changed = closes.copy()
-            changed[end + 1 :] *= np.exp(np.cumsum(rng.normal(0.0, 0.05, len(closes) - end - 1)))
-            again = rebuild(sequences, changed)
-            require(
-                again.rule == rows.rule,
-                f"{symbol}: the start's parameters change with prices after {rows.dates[end]}: "
-                f"{rows.rule.to_dict()} became {again.rule.to_dict()}",
-            )
-            for name, stop in (("labels", int(positions[-1])), ("start", end)):
-                held, redone = getattr(rows, name)[: stop + 1], getattr(again, name)[: stop + 1]
-                wrong = (held != redone) & ~(np.isnan(held) & np.isnan(redone))
-                tally.checked += held.size
-                if wrong.any():
-                    k, i = np.argwhere(wrong)[0]
-                    raise Violation(
-                        f"{symbol}: {name} of {rows.dates[k]} over {rows.horizons[i]} day(s) is "
-                        f"{held[k, i]}, but {redone[k, i]} "
-                        f"with other prices after the {part} part ended on {rows.dates[end]}"
-                    )
-        return f"{symbol}: parameters and {tally.checked} values are bit-equal with other later prices"
-
-    return verdict("start_causal", inspect)
 
 
 def variance_reload(data: bytes, rows: VarianceSet) -> GateResult:
