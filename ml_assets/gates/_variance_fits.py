@@ -8,7 +8,7 @@ better than what is found here pass: a rival may be too good, never too bad.
 
 from __future__ import annotations
 
-from itertools import product
+from itertools import accumulate, product
 
 import numpy as np
 import numpy.typing as npt
@@ -44,9 +44,9 @@ _SHARES = (1e-3, 0.01, 0.15, 0.6, 0.97, 1.0)
 def loop(energy: Floats, constant: float, alpha: float, beta: float) -> Floats:
     """Run ``v[t] = constant + alpha energy[t] + beta v[t - 1]`` from the mean of the first 60 days on."""
     out = np.full(len(energy), np.nan)
-    out[_START] = np.mean(energy[1 : _START + 1])
-    for t in range(_START + 1, len(energy)):
-        out[t] = constant + alpha * energy[t] + beta * out[t - 1]
+    driven = (constant + alpha * energy[_START + 1 :]).tolist()
+    first = float(np.mean(energy[1 : _START + 1]))
+    out[_START:] = list(accumulate(driven, lambda v, news: news + beta * v, initial=first))
     return out
 
 
