@@ -191,15 +191,19 @@ class VarianceTrial:
 
 
 VARIANCE_GATES: dict[str, Callable[[VarianceTrial], GateResult]] = {
-    "variance_oracle": lambda t: all_pass("", [variance_oracle(t.prices, r) for r in t.case.rows]),
+    "variance_oracle": lambda t: all_pass(
+        "variance_oracle", [variance_oracle(t.prices, r) for r in t.case.rows]
+    ),
     "horizons_purged": lambda t: all_pass(
-        "", [horizons_purged(*pair) for pair in zip(t.folds, t.case.rows, strict=True)]
+        "horizons_purged", [horizons_purged(*pair) for pair in zip(t.folds, t.case.rows, strict=True)]
     ),
     "start_causal": lambda t: start_causal(t.prices, t.folds[-1], t.case.rows[-1], t.pipeline.rows),
-    "start_recomputed": lambda t: all_pass("", [start_recomputed(t.prices, r) for r in t.case.rows]),
-    "variance_folds": lambda t: variance_folds(t.folds, t.case.rows, t.report),
-    "variance_days_scored": lambda t: variance_days_scored(t.prices, t.sequences, t.report),
-    "variance_figures": lambda t: variance_figures(t.prices, t.folds, t.report),
+    "start_recomputed": lambda t: all_pass(
+        "start_recomputed", [start_recomputed(t.prices, r) for r in t.case.rows]
+    ),
+    "folds_sealed": lambda t: variance_folds(t.folds, t.case.rows, t.report),
+    "every_test_day_scored": lambda t: variance_days_scored(t.prices, t.sequences, t.report),
+    "figures_recomputed": lambda t: variance_figures(t.prices, t.folds, t.report),
     "forecasts_reproduced": lambda t: forecasts_reproduced(
         t.folds, t.report, t.case.forecast, 1, lambda _: None
     ),

@@ -309,12 +309,12 @@ def _claimed(case: VarianceCase) -> VolatilityReport:
 
 
 REPORTS: dict[str, tuple[str, Callable[[VarianceCase], VolatilityReport]]] = {
-    "rivals fitted without validation days": ("variance_figures", _rivals_on(_without_validation)),
-    "rivals fitted on the last 100 training days": ("variance_figures", _rivals_on(_late_start)),
-    "rivals fitted into the test windows": ("variance_figures", _rivals_on(_into_test_windows)),
-    "outcomes off by one day": ("variance_figures", _off_by_one),
-    "compared with the worst rival": ("variance_figures", _against_the_worst),
-    "days with large moves not scored": ("variance_days_scored", _quiet_days_scored),
+    "rivals fitted without validation days": ("figures_recomputed", _rivals_on(_without_validation)),
+    "rivals fitted on the last 100 training days": ("figures_recomputed", _rivals_on(_late_start)),
+    "rivals fitted into the test windows": ("figures_recomputed", _rivals_on(_into_test_windows)),
+    "outcomes off by one day": ("figures_recomputed", _off_by_one),
+    "compared with the worst rival": ("figures_recomputed", _against_the_worst),
+    "days with large moves not scored": ("every_test_day_scored", _quiet_days_scored),
     "forecast of the next day": (
         "forecasts_reproduced",
         _rescored(lambda score: np.roll(np.array(score.forecast), -1)),
@@ -327,7 +327,7 @@ REPORTS: dict[str, tuple[str, Callable[[VarianceCase], VolatilityReport]]] = {
         "forecasts_reproduced",
         _rescored(lambda score: np.array(score.forecast) * score.calibration),
     ),
-    "newest variance model for every fold": ("variance_folds", _rows_of_the_last_fold),
+    "newest variance model for every fold": ("folds_sealed", _rows_of_the_last_fold),
     "newest variance model for every fold, hidden": ("forecasts_reproduced", _claimed),
 }
 
