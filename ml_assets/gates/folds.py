@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ml_assets.gates._apart import require_apart
 from ml_assets.gates._verdict import Tally, require, verdict
 from ml_assets.gates.result import GateResult
 from ml_assets.prices import PriceHistory
@@ -68,24 +69,14 @@ def folds_sealed(
                 f"{symbol} fold {number}: its sequences are not those of the prices up to {fold.dates[-1]}",
             )
             tally.checked += fold.features.size
-            _require_order(symbol, number, fold)
+            parts = {name: fold.positions(name) for name in ("train", "validation", "test")}
+            require_apart(f"{symbol} fold {number}", fold.dates, parts, fold.horizon, fold.window)
             _require_recorded(symbol, report, number, fold)
             if report.folds[number - 1].origin != "scratch":
                 _require_ignorant(symbol, number, fold, base)
         return f"{symbol}: {sequences.folds} folds, each trained and validated on days before its own"
 
     return verdict("folds_sealed", inspect)
-
-
-def _require_order(symbol: str, number: int, fold: SequenceSet) -> None:
-    """Labels of an earlier part end before a later part begins to read."""
-    for earlier, later in (("train", "validation"), ("validation", "test")):
-        end = fold.dates[fold.positions(earlier).max() + fold.horizon]
-        start = fold.dates[fold.positions(later).min() - fold.window + 1]
-        require(
-            bool(end < start),
-            f"{symbol} fold {number}: {earlier} labels end on {end}, {later} windows begin on {start}",
-        )
 
 
 def _require_ignorant(symbol: str, number: int, fold: SequenceSet, base: MambaBaseWeights | None) -> None:

@@ -8,9 +8,9 @@ ledger. The order of the rows of a sound ledger is fixed down to the single row:
 from __future__ import annotations
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
+from ml_assets.gates._apart import require_apart
 from ml_assets.gates._changes import day
 from ml_assets.gates._compare import bit_equal
 from ml_assets.gates._verdict import Tally, Violation, require, verdict
@@ -180,16 +180,9 @@ def _parts(prices: PriceHistory, staged: SequenceSet) -> int:
 def _disjoint(prices: PriceHistory, staged: SequenceSet) -> int:
     """No day that an earlier part reads or answers with is read by a later part."""
     del prices
-    rows: pd.DataFrame = staged.ledger
-    for earlier, later in (("train", "validation"), ("validation", "test"), ("train", "test")):
-        end = rows.loc[rows["split"] == earlier, "label_end"].max()
-        start = rows.loc[rows["split"] == later, "first_day"].min()
-        require(
-            bool(end < start),
-            f"{staged.symbol}: the {earlier} part knows of {end.date()} (its last label), the {later} part "
-            "begins "
-            f"to read on {start.date()}; purge {staged.window + staged.horizon - 1} rows between them",
-        )
+    rows = staged.ledger
+    parts = {part: rows.loc[rows["split"] == part, "position"].to_numpy() for part in _PARTS}
+    require_apart(staged.symbol, staged.dates, parts, staged.horizon, staged.window)
     return 2 * len(rows)
 
 

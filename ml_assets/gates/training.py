@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ml_assets.gates._verdict import Tally, Violation, require, verdict
+from ml_assets.gates._reload import read_again, require_recorded, require_same_outputs
+from ml_assets.gates._verdict import Tally, require, verdict
 from ml_assets.gates.result import GateResult
 from ml_assets.mamba.config import MambaConfig
 from ml_assets.mamba.shapes import layer_of, weight_shapes
@@ -90,25 +91,13 @@ def weights_reload(data: bytes, augmented: AugmentedSet) -> GateResult:
     GateResult
         On failure: what could not be read, or the two hashes of the predictions.
     """
-    from ml_assets.mamba.predict import predict_outputs
     from ml_assets.mamba.weights import MambaWeights
 
     symbol, rows = augmented.symbol, len(augmented.X_val)
 
     def inspect(tally: Tally) -> str:
-        try:
-            weights = MambaWeights.from_bytes(data)
-        except ValueError as error:
-            raise Violation(f"{symbol}: the stored bytes cannot be read: {error}") from error
-        outputs = predict_outputs(weights, augmented.X_val)
-        tally.checked = outputs.size
-        found, recorded = hashlib.sha256(outputs.tobytes()).hexdigest(), weights.validation_outputs_sha256
-        require(
-            found == recorded,
-            f"{symbol}: the reloaded model's outputs on {rows} validation rows have sha256 {found[:12]}, the "
-            f"trained model's had {recorded[:12]}: weights or rows were changed",
-        )
-        return f"{symbol}: {outputs.size} outputs on {rows} validation rows are bit-equal after reloading"
+        require_same_outputs(tally, symbol, read_again(symbol, data, MambaWeights), augmented.X_val)
+        return f"{symbol}: {tally.checked} outputs on {rows} validation rows are bit-equal after reloading"
 
     return verdict("weights_reload", inspect)
 
@@ -141,12 +130,7 @@ def training_rows_only(weights: MambaWeights, augmented: AugmentedSet) -> GateRe
     }
 
     def inspect(tally: Tally) -> str:
-        for name, (trained, certified) in pairs.items():
-            tally.checked += 1
-            require(
-                trained == certified,
-                f"{augmented.symbol}: {name} of the training: {trained}; of the certified set: {certified}",
-            )
+        require_recorded(tally, augmented.symbol, pairs)
         tally.figures["rows"] = rows
         return f"{augmented.symbol}: trained on the certified {rows} rows, by content hash"
 

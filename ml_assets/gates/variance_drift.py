@@ -220,7 +220,7 @@ def _baseline(where: str, look: VarianceLook, prices: PriceHistory, parts: Seque
     # Positions are those of the prices: each part is a beginning of the same history.
     days = prices.dates.to_numpy()[np.concatenate(at)[: len(look.dates)]].astype("datetime64[D]")
     require([str(day) for day in days] == look.dates, f"{where}: the stretches are not the scored days")
-    due = recomputed_rivals(prices.frame, parts, at, look.horizon)[look.baseline][: len(look.dates)]
+    due = recomputed_rivals(where, prices.frame, parts, at, look.horizon)[look.baseline][: len(look.dates)]
     apart = float(np.mean(np.abs(np.log(np.array(look.baseline_forecast) / due))))
     require(
         apart <= _NEAR.get(look.baseline, _EXACT),

@@ -6,13 +6,13 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
+from ml_assets.gates._fleet import Standing, derived_anew, judged_once, void_as_it_must
 from ml_assets.gates._succession import Contest, sound_succession
-from ml_assets.gates._verdict import Tally, require, verdict
 from ml_assets.gates.result import GateResult
 from ml_assets.skill import Champion, Judged, Served
 from ml_assets.skill.controls import CONTROLS, VARIANCE, WALK
 from ml_assets.volatility.report import VolatilityReport
-from ml_assets.volatility.verdicts import VolatilityPromotion, VolatilityRule
+from ml_assets.volatility.verdicts import HorizonVerdict, VolatilityPromotion, VolatilityRule
 
 __all__ = [
     "every_horizon_judged",
@@ -28,35 +28,19 @@ def every_horizon_judged(
     symbols: Sequence[str], horizons: Sequence[int], promotion: VolatilityPromotion
 ) -> GateResult:
     """Exactly one verdict, with a reason, for every attempted symbol at every horizon."""
-
-    def inspect(tally: Tally) -> str:
-        # The other gates go by the candidate's own list, so it must be the one that is due.
-        require(
-            promotion.horizons == list(horizons), f"judged {promotion.horizons}, due are {list(horizons)}"
-        )
-        judged = [(v.symbol, v.horizon) for v in (*promotion.verdicts, *promotion.controls)]
-        due = {(symbol, h) for symbol in symbols for h in horizons}
-        require(
-            set(judged) == due and len(judged) == len(due),
-            f"{len(judged)} verdicts for {len(due)} attempts; missing {sorted(due - set(judged))[:3]}, "
-            "unknown "
-            f"{sorted(set(judged) - due)[:3]}",
-        )
-        silent = [v.symbol for v in (*promotion.verdicts, *promotion.controls) if not v.reason]
-        require(not silent, f"without a reason: {silent}")
-        tally.checked = len(judged)
-        return f"{len(judged)} verdicts for {len(symbols)} attempted symbols"
-
-    return verdict("every_symbol_judged", inspect)
+    # The other gates go by the candidate's own list of horizons, so it must be the one that is due.
+    if promotion.horizons != list(horizons):
+        message = f"judged {promotion.horizons}, due are {list(horizons)}"
+        return GateResult("every_symbol_judged", False, message, len(promotion.verdicts))
+    everything = [*promotion.verdicts, *promotion.controls]
+    due = {(symbol, h) for symbol in symbols for h in horizons}
+    return judged_once(due, [((v.symbol, v.horizon), v.reason) for v in everything])
 
 
 def variance_rule_applied(
     reports: Reports, promotion: VolatilityPromotion, rule: VolatilityRule
 ) -> GateResult:
     """Derive every verdict anew from the reports and the rule in force.
-
-    Benjamini-Hochberg by its definition: the k smallest p-values are rejected, k the largest rank with
-    p(k) <= q k / m over all m attempts, those that could not pass in any case counted as p = 1.
 
     Parameters
     ----------
@@ -67,56 +51,26 @@ def variance_rule_applied(
     rule
         The rule in force.
     """
+    fleet = [
+        _standing(report, h, rule)
+        for symbol, report in reports.items()
+        if symbol not in CONTROLS
+        for h in promotion.horizons
+    ]
 
-    def inspect(tally: Tally) -> str:
-        require(promotion.rule == rule, f"judged by {promotion.rule}, but {rule} is in force")
-        fleet = [
-            _entering(_figures(report, h), rule, simulated=False)
-            for symbol, report in reports.items()
-            if symbol not in CONTROLS
-            for h in promotion.horizons
-        ]
-        for v in (*promotion.verdicts, *promotion.controls):
-            figures = _figures(reports.get(v.symbol, "no report at all"), v.horizon)
-            control = v.symbol in CONTROLS
-            entering = _entering(figures, rule, simulated=control)
-            threshold = _largest_rejected([*fleet, entering] if control else fleet, rule)
-            due = _verdict(figures, threshold, rule, simulated=control)
-            if due == "PROMOTE" and promotion.void is not None and not control:
-                due = "REJECT"
-            found, expected = (v.days, v.gain, v.best_baseline, v.p_value, v.verdict), (*figures, due)
-            require(
-                found == expected,
-                f"{v.symbol} over {v.horizon} day(s): the verdict says {found}, report and rule give "
-                f"{expected}",
-            )
-            tally.checked += 1
-        passed = _passed(promotion)
-        tally.figures["passed"] = len(passed)
-        return f"{tally.checked} verdicts derived anew and equal; passed: {', '.join(passed) or 'none'}"
+    def standing(v: HorizonVerdict, control: bool) -> Standing:
+        return _standing(reports.get(v.symbol, "no report at all"), v.horizon, rule, control=control)
 
-    return verdict("rule_applied", inspect)
+    figures = "days", "gain", "best_baseline", "p_value"
+    return derived_anew(promotion, rule, figures, fleet, standing)
 
 
 def variance_controls_decide(promotion: VolatilityPromotion) -> GateResult:
-    """Constant variance failed and the planted change of it passed, or else the run is void.
-
-    Nothing new passes then. A void run is a result, not a failure of this gate: the reason is shown.
-    """
-
-    def inspect(tally: Tally) -> str:
-        found = {(v.symbol, v.horizon): v.verdict for v in promotion.controls}
-        walks = [found.get((WALK, h), "PROMOTE") for h in promotion.horizons]
-        as_they_must = "PROMOTE" not in walks and found.get((VARIANCE, min(promotion.horizons))) == "PROMOTE"
-        tally.checked = len(promotion.verdicts) + 1
-        tally.figures["void"] = int(promotion.void is not None)
-        require(
-            as_they_must == (promotion.void is None) and (as_they_must or not _passed(promotion)),
-            f"controls came out as {found}, yet void is {promotion.void!r} and {_passed(promotion)} pass",
-        )
-        return f"controls: {found}; {promotion.void or 'promotions count'}"
-
-    return verdict("controls_decide", inspect)
+    """Constant variance failed and the planted change of it passed, or else the run is void."""
+    found = {(v.symbol, v.horizon): v.verdict for v in promotion.controls}
+    walks = [found.get((WALK, h), "PROMOTE") for h in promotion.horizons]
+    planted = found.get((VARIANCE, min(promotion.horizons)))
+    return void_as_it_must(promotion, "PROMOTE" not in walks and planted == "PROMOTE")
 
 
 def variance_succession_sound(
@@ -162,46 +116,17 @@ def _meeting(report: VolatilityReport, horizon: int) -> tuple[str | None, float,
     return score.champion.weights_sha256, *losses
 
 
-def _passed(promotion: VolatilityPromotion) -> list[str]:
-    return [f"{v.symbol} ({v.horizon} d)" for v in promotion.verdicts if v.verdict == "PROMOTE"]
-
-
-Figures = tuple[int, float | None, str | None, float]
-
-
-def _figures(judged: Judged[VolatilityReport] | str, horizon: int) -> Figures:
+def _standing(
+    judged: Judged[VolatilityReport] | str, horizon: int, rule: VolatilityRule, *, control: bool = False
+) -> Standing:
     scores = [] if isinstance(judged, str) else [s for s in judged.report.scores if s.horizon == horizon]
     if isinstance(judged, str) or not scores:
-        return 0, None, None, 1.0
+        return Standing()
     score = scores[0]
     rivals = {name: loss for name, loss in score.qlike.items() if name != "model"}
     best = min(rivals, key=rivals.__getitem__)
-    p = min(1.0, score.p_values[best] * judged.report.attempt)
-    return len(score.dates), rivals[best] - score.qlike["model"], best, p
-
-
-def _entering(figures: Figures, rule: VolatilityRule, *, simulated: bool) -> float:
-    """The p-value, if all but significance holds; else 1, so that nothing else may move the bar."""
-    days, gain, _, p = figures
-    if gain is None or days < rule.minimum_days or gain <= 0:
-        return 1.0
-    return p if simulated or gain <= rule.quarantine_gain else 1.0
-
-
-def _largest_rejected(p_values: Sequence[float], rule: VolatilityRule) -> float:
-    ordered = sorted(p_values)
-    rejected = [p for k, p in enumerate(ordered, 1) if p <= rule.false_discovery_rate * k / len(ordered)]
-    return max(rejected, default=-1.0)
-
-
-def _verdict(figures: Figures, threshold: float, rule: VolatilityRule, *, simulated: bool) -> str:
-    days, gain, _, p = figures
-    if gain is None:
-        return "REJECT"
-    if gain > rule.quarantine_gain and not simulated:
-        return "QUARANTINE"
-    if days < rule.minimum_days:
-        return "REJECT"
-    if p <= threshold and gain > 0:
-        return "PROMOTE"
-    return "RETRAIN" if p < rule.retrain_p else "REJECT"
+    p, gain = min(1.0, score.p_values[best] * judged.report.attempt), rivals[best] - score.qlike["model"]
+    forced = "REJECT" if len(score.dates) < rule.minimum_days else None
+    if gain > rule.quarantine_gain and not control:
+        forced = "QUARANTINE"
+    return Standing((len(score.dates), gain, best, p), forced, better=gain > 0)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ml_assets.gates._apart import require_apart
 from ml_assets.gates._changes import day
 from ml_assets.gates._compare import bit_equal
+from ml_assets.gates._reload import read_again, require_recorded, require_same_outputs
 from ml_assets.gates._verdict import Tally, Violation, require, verdict
 from ml_assets.gates.result import GateResult
 from ml_assets.prices import PriceHistory
@@ -21,9 +22,7 @@ if TYPE_CHECKING:
     from ml_assets.volatility.rows import VarianceSet
     from ml_assets.volatility.weights import VolatilityWeights
 
-__all__ = ["horizons_purged", "start_causal", "variance_learned", "variance_oracle", "variance_reload"]
-
-Rebuild = Callable[[SequenceSet, NDArray[np.float64]], "VarianceSet"]
+__all__ = ["horizons_purged", "variance_learned", "variance_oracle", "variance_reload"]
 
 
 def variance_oracle(prices: PriceHistory, rows: VarianceSet) -> GateResult:
@@ -103,16 +102,8 @@ def horizons_purged(sequences: SequenceSet, rows: VarianceSet) -> GateResult:
             lost = np.setdiff1d(own[: len(own) - reach], positions)
             require(not lost.size, f"{symbol}: {name} row of {_date(dates, lost)} is missing without need")
             tally.checked += positions.size
-        for earlier, later in (("train", "validation"), ("validation", "test")):
-            ends = dates[np.minimum(parts[earlier] + reach, len(dates) - 1)].max()
-            reads = ledger["first_day"].to_numpy()[ledger["split"].to_numpy() == later].min()
-            begins = np.datetime64(reads, "D")
-            require(
-                bool(ends < begins),
-                f"{symbol}: {earlier} labels over {reach} days end on {ends}, {later} windows begin on "
-                f"{begins}",
-            )
-            tally.figures[f"{earlier}_ends"] = str(ends)
+        test = ledger["position"].to_numpy()[ledger["split"].to_numpy() == "test"]
+        require_apart(symbol, dates, parts | {"test": test}, reach, sequences.window)
         _as_certified(sequences, rows)
         return f"{symbol}: {tally.checked} rows; labels over {reach} days end before the next part reads"
 
@@ -156,56 +147,6 @@ def _none_after(rows: VarianceSet, name: str) -> None:
         )
 
 
-def start_causal(
-    prices: PriceHistory, sequences: SequenceSet, rows: VarianceSet, rebuild: Rebuild, *, seed: int = 0
-) -> GateResult:
-    """Redraw every close after the training part: what is fitted, and each training day, stays bit-equal.
-
-    Then redraw every close after the validation part: what decides when to stop stays, too. And the start
-    forecast of a day does not depend on later days.
-
-    Parameters
-    ----------
-    prices : PriceHistory
-    sequences : SequenceSet
-        The fold; itself certified, so it is not rebuilt.
-    rows : VarianceSet
-    rebuild : callable
-        ``(sequences, closes) -> VarianceSet``.
-    seed : int
-        Of the redrawn days.
-    """
-    symbol, reach = rows.symbol, max(rows.horizons)
-    closes = prices.frame["close"].to_numpy(dtype=np.float64)[: len(rows.dates)]
-    rng = np.random.default_rng(seed)
-
-    def inspect(tally: Tally) -> str:
-        for part, positions in (("train", rows.train), ("validation", rows.validation)):
-            end = int(positions[-1]) + reach
-            changed = closes.copy()
-            changed[end + 1 :] *= np.exp(np.cumsum(rng.normal(0.0, 0.05, len(closes) - end - 1)))
-            again = rebuild(sequences, changed)
-            require(
-                again.rule == rows.rule,
-                f"{symbol}: the start's parameters change with prices after {rows.dates[end]}: "
-                f"{rows.rule.to_dict()} became {again.rule.to_dict()}",
-            )
-            for name, stop in (("labels", int(positions[-1])), ("start", end)):
-                held, redone = getattr(rows, name)[: stop + 1], getattr(again, name)[: stop + 1]
-                wrong = (held != redone) & ~(np.isnan(held) & np.isnan(redone))
-                tally.checked += held.size
-                if wrong.any():
-                    k, i = np.argwhere(wrong)[0]
-                    raise Violation(
-                        f"{symbol}: {name} of {rows.dates[k]} over {rows.horizons[i]} day(s) is "
-                        f"{held[k, i]}, but {redone[k, i]} "
-                        f"with other prices after the {part} part ended on {rows.dates[end]}"
-                    )
-        return f"{symbol}: parameters and {tally.checked} values are bit-equal with other later prices"
-
-    return verdict("start_causal", inspect)
-
-
 def variance_reload(data: bytes, rows: VarianceSet) -> GateResult:
     """Reloaded, the model answers bit for bit as when it was trained; it was trained on exactly these rows.
 
@@ -217,16 +158,12 @@ def variance_reload(data: bytes, rows: VarianceSet) -> GateResult:
         That the model should have been trained on; `variance_oracle`, `horizons_purged` and `start_causal`
         judge whether they follow from the certified inputs.
     """
-    from ml_assets.mamba.predict import predict_outputs
     from ml_assets.volatility.weights import VolatilityWeights
 
     symbol = rows.symbol
 
     def inspect(tally: Tally) -> str:
-        try:
-            weights = VolatilityWeights.from_bytes(data)
-        except ValueError as error:
-            raise Violation(f"{symbol}: the stored bytes cannot be read: {error}") from error
+        weights = read_again(symbol, data, VolatilityWeights)
         pairs = {
             "symbol": (weights.symbol, symbol),
             "horizons": (weights.horizons, rows.horizons),
@@ -236,21 +173,9 @@ def variance_reload(data: bytes, rows: VarianceSet) -> GateResult:
             "last known day": (weights.known_until, rows.known_until),
             "rows, by sha256": (weights.data_sha256, rows.sha256()),
         }
-        for name, (trained, certified) in pairs.items():
-            require(
-                trained == certified, f"{symbol}: {name} of the training: {trained}; certified: {certified}"
-            )
-        outputs = predict_outputs(weights, rows.windows(rows.validation)[0])
-        tally.checked = outputs.size
-        found = hashlib.sha256(outputs.tobytes()).hexdigest()
-        require(
-            found == weights.validation_outputs_sha256,
-            f"{symbol}: the reloaded model's outputs on the validation rows have sha256 {found[:12]}, the "
-            f"trained model's had {weights.validation_outputs_sha256[:12]}: weights or rows were changed",
-        )
-        return (
-            f"{symbol}: {outputs.size} outputs are bit-equal after reloading; trained on the certified rows"
-        )
+        require_recorded(tally, symbol, pairs)
+        require_same_outputs(tally, symbol, weights, rows.windows(rows.validation)[0])
+        return f"{symbol}: outputs are bit-equal after reloading; trained on the certified rows"
 
     return verdict("variance_reload", inspect)
 

@@ -6,7 +6,9 @@ every day the variance expected over the next `horizon` days from what was known
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
+from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +27,7 @@ __all__ = [
     "har_forecast",
     "one_thread",
     "recursion",
+    "search",
     "squared_returns",
 ]
 
@@ -35,6 +38,7 @@ START_DAYS = 60
 _WEEK, _MONTH = 5, 22
 _DECAYS = 1.0 - np.geomspace(0.3, 0.001, 40)  # about as many for each tenfold of the memory
 _FLOOR = 1e-3  # of the mean variance: what a linear rule may say at least
+_CONSTANTS = (_FLOOR, 0.03, 0.3, 0.9, 1.0)  # shares of the mean at which a search starts
 
 
 def one_thread() -> AbstractContextManager[object]:
@@ -44,6 +48,32 @@ def one_thread() -> AbstractContextManager[object]:
     """
     limits: AbstractContextManager[object] = threadpool_limits(limits=1, user_api="blas")
     return limits
+
+
+def search(
+    loss: Callable[[Floats], tuple[float, Floats]],
+    starts: Sequence[Floats],
+    bounds: Sequence[tuple[float, float | None]],
+) -> Floats:
+    """Minimize a function that has several minima: from every start, and then further from the best end.
+
+    Parameters
+    ----------
+    loss : callable
+        ``point -> (value, gradient)``.
+    starts : sequence of ndarray
+    bounds : sequence of (float, float or None)
+        Of each coordinate.
+    """
+
+    def descend(start: Floats, fall: float, slope: float) -> tuple[float, Floats]:
+        options = {"ftol": fall, "gtol": slope}
+        end = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options=options)  # type: ignore[call-overload]
+        return float(end.fun), np.asarray(end.x)
+
+    with one_thread():
+        _, near = min((descend(start, 1e-7, 1e-5) for start in starts), key=lambda end: end[0])
+        return descend(near, 1e-13, 1e-9)[1]
 
 
 def squared_returns(closes: Floats) -> Floats:
@@ -118,9 +148,17 @@ def fit_har(days: Floats, labels: Floats, rows: Rows) -> Floats:
 
 
 def fit_har_qlike(days: Floats, labels: Floats, rows: Rows) -> Floats:
-    """Coefficients of the same rule with the least QLIKE on `rows`, none below zero; shape (4,).
+    """Coefficients of the same rule with the least QLIKE on `rows`; shape (4,).
 
-    Least squares are ruled by the few days of a crisis; this loss weighs every day alike.
+    None is below zero, and the constant is at least a thousandth of the mean label: days without a move
+    would draw it to zero. Least squares are ruled by the few days of a crisis; this loss weighs every day
+    alike.
+
+    Notes
+    -----
+    The loss is not convex: after one big day, or a stretch without a move, it has several minima, mostly
+    with one or more coefficients at their bounds. So the search starts from the best point of a grid for
+    each choice of means that take part, at several shares of the constant.
     """
     level = float(np.mean(labels[rows]))
     design, outcome = har_design(days), labels[rows] / level
@@ -132,13 +170,29 @@ def fit_har_qlike(days: Floats, labels: Floats, rows: Rows) -> Floats:
         slope = (1.0 - outcome / forecast) / forecast
         return float(np.mean(np.log(forecast) + outcome / forecast)), X.T @ slope / len(outcome)
 
-    start = np.array([0.25, 0.1, 0.3, 0.35])
     bounds = [(_FLOOR, None), (0.0, None), (0.0, None), (0.0, None)]
     with one_thread():
-        found = minimize(
-            loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"ftol": 1e-13, "gtol": 1e-9}
-        )
-    return np.asarray(found.x * level / scale)
+        return np.asarray(search(loss, _har_starts(X, outcome), bounds) * level / scale)
+
+
+def _har_starts(X: Floats, outcome: Floats) -> list[Floats]:
+    """Take the best of each group of a grid of shares, every point at the size that suits it best."""
+    points = [
+        (share, np.array([share, *((1.0 - share) * np.array(rest) / sum(rest))]))
+        for share in _CONSTANTS
+        for rest in product(range(5), repeat=3)
+        if sum(rest) == 4
+    ]
+    least: dict[tuple[float, bytes], tuple[float, Floats]] = {}
+    for share, shares in points:
+        size = float(np.mean(outcome / (X @ shares)))
+        start = np.maximum(size * shares, [_FLOOR, 0.0, 0.0, 0.0])
+        forecast = X @ start
+        loss = float(np.mean(np.log(forecast) + outcome / forecast))
+        group = share, (shares > 0).tobytes()
+        if group not in least or loss < least[group][0]:
+            least[group] = loss, start
+    return [start for _, start in least.values()]
 
 
 def har_forecast(days: Floats, weights: Floats, level: float) -> Floats:

@@ -1,4 +1,4 @@
-"""GARCH(1,1): fitted by `arch` on known days, then run through later days with its parameters fixed."""
+"""GARCH(1,1): fitted on known days, then run through later days with its parameters fixed."""
 
 from __future__ import annotations
 
@@ -9,18 +9,14 @@ import numpy as np
 from scipy.signal import lfilter
 
 from ml_assets.rolling import Floats
-from ml_assets.volatility.baselines import one_thread, recursion
+from ml_assets.volatility.baselines import recursion, search
 
 __all__ = ["Garch", "fit_garch", "garch_forecast"]
 
-_PERCENT = 100.0  # arch wants returns of order one
-_PERSISTENCE, _SHARES, _LEVELS = (
-    (0.3, 0.7, 0.9, 0.97, 0.99, 0.998),
-    (1e-3, 0.03, 0.1, 0.4),
-    (0.3, 0.6, 1.0, 2.0),
-)
-_SEARCHES = 5
-_GAIN = 1e-3  # log likelihood by which another start must win, else the last bits would choose
+_PERSISTENCE = (0.3, 0.7, 0.9, 0.97, 0.99, 0.998, 1.0)
+_SHARES = (0.0, 0.03, 0.1, 0.4, 0.7, 0.95)
+_OMEGAS = (1e-5, 1e-4, 1e-3, 0.005, 0.02, 0.08, 0.3, 1.0)  # of the mean square
+_LEAST = 1e-8  # of the mean square: what omega may be at least
 
 
 @dataclass(frozen=True)
@@ -35,6 +31,10 @@ class Garch:
 def fit_garch(returns: Floats) -> Garch:
     """Fit by maximum likelihood with normal innovations and mean zero, as the outcome is not demeaned either.
 
+    The variance before the first day is the exponentially weighted mean of the first 75 squares, as in the
+    package ``arch``. ``alpha`` and ``beta`` are not negative, their sum is not above one, and ``omega`` is at
+    least 1e-8 of the mean square.
+
     Parameters
     ----------
     returns : ndarray, shape (n,)
@@ -42,37 +42,50 @@ def fit_garch(returns: Floats) -> Garch:
 
     Notes
     -----
-    The likelihood of returns with fat tails or one big day has several maxima. The search is made from the
-    start that `arch` chooses and from the likeliest of a grid; the highest likelihood counts.
+    The likelihood of returns with fat tails, of one big day or of days without a move has several maxima,
+    some where the sum is one. So the search is bounded in that sum and alpha's share of it, has the exact
+    gradient, and starts from the likeliest points of a grid: for each sum, with alpha and without, for each
+    share and for each omega.
     """
-    from arch import arch_model  # statsmodels behind it takes a second
+    squares = np.square(returns)
+    mean = float(np.mean(squares))
+    scaled = squares / mean
+    bounds = [(float(np.log(_LEAST)), float(np.log(10.0))), (0.0, 1.0), (0.0, 1.0)]
+    best = search(lambda point: _loss(point, scaled), _starts(scaled), bounds)
+    level, persistence, share = (float(value) for value in best)
+    return Garch(float(np.exp(level)) * mean, persistence * share, persistence * (1.0 - share))
 
-    model = arch_model(_PERCENT * returns, mean="Zero", vol="GARCH", p=1, q=1, rescale=False)
-    with one_thread():
-        best = model.fit(disp="off", show_warning=False)
-        for start in _starts(np.square(_PERCENT * returns)):
-            other = model.fit(disp="off", show_warning=False, starting_values=start)
-            if not best.loglikelihood + _GAIN >= other.loglikelihood:
-                best = other
-    found = best.params
-    return Garch(float(found["omega"]) / _PERCENT**2, float(found["alpha[1]"]), float(found["beta[1]"]))
+
+def _loss(point: Floats, squares: Floats) -> tuple[float, Floats]:
+    """Mean of ``log v + r^2 / v`` and its slope in log omega, alpha + beta, and alpha's share of that."""
+    omega, (persistence, share) = float(np.exp(point[0])), point[1:]
+    alpha, beta = persistence * share, persistence * (1.0 - share)
+    weights = 0.94 ** np.arange(min(75, len(squares)))
+    first = float(np.sum(weights * squares[: len(weights)]) / np.sum(weights))
+    before = np.concatenate([[first], squares[:-1]])
+    variance, _ = lfilter([1.0], [1.0, -beta], omega + alpha * before, zi=[beta * first])
+    driven = np.stack([np.ones(len(squares)), before, np.concatenate([[first], variance[:-1]])])
+    by_omega, by_alpha, by_beta = (
+        lfilter([1.0], [1.0, -beta], driven) @ ((1.0 - squares / variance) / variance) / len(squares)
+    )
+    slope = [
+        omega * by_omega,
+        share * by_alpha + (1.0 - share) * by_beta,
+        persistence * (by_alpha - by_beta),
+    ]
+    return float(np.mean(np.log(variance) + squares / variance)), np.array(slope)
 
 
 def _starts(squares: Floats) -> list[Floats]:
-    """Take the likeliest few, and those of each persistence, of a grid with alpha's share and the level."""
-    mean, weights = float(np.mean(squares)), 0.94 ** np.arange(min(75, len(squares)))
-    first = float(np.sum(weights * squares[: len(weights)]) / np.sum(weights))  # as arch begins
-    found = []
-    for persistence, share, level in product(_PERSISTENCE, _SHARES, _LEVELS):
-        omega, alpha = level * mean * (1 - persistence), persistence * share
-        beta = persistence - alpha
-        driven = omega + alpha * np.concatenate([[first], squares[:-1]])
-        variance, _ = lfilter([1.0], [1.0, -beta], driven, zi=[beta * first])
-        loss = float(np.mean(np.log(variance) + squares / variance)) if mean > 0 else 0.0
-        found.append((loss, omega, alpha, beta))
-    size = len(_SHARES) * len(_LEVELS)
-    each = [min(found[i : i + size]) for i in range(0, len(found), size)]
-    return [np.array(start[1:]) for start in sorted({*each, *sorted(found)[:_SEARCHES]})]
+    """Take the likeliest of a grid for each sum, with alpha and without, each share and each omega."""
+    least: dict[tuple[str | float, ...], tuple[float, Floats]] = {}
+    for persistence, share, omega in product(_PERSISTENCE, _SHARES, _OMEGAS):
+        point = np.array([np.log(omega), persistence, share])
+        loss, _ = _loss(point, squares)
+        for group in (("sum", persistence, share > 0.0), ("share", share), ("omega", omega)):
+            if group not in least or loss < least[group][0]:
+                least[group] = loss, point
+    return list({point.tobytes(): point for _, point in least.values()}.values())
 
 
 def garch_forecast(squares: Floats, model: Garch, horizon: int) -> Floats:

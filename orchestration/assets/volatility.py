@@ -21,11 +21,11 @@ from ml_assets.gates.volatility import (
 )
 from ml_assets.gates.volatility_rows import (
     horizons_purged,
-    start_causal,
     variance_learned,
     variance_oracle,
     variance_reload,
 )
+from ml_assets.gates.volatility_start import start_causal, start_recomputed
 from ml_assets.prices import PriceHistory
 from ml_assets.reports.pictures import markdown_pictures
 from ml_assets.reports.volatility import volatility_pages
@@ -63,6 +63,7 @@ Floats = NDArray[np.float64]
         "oracle": "Labels equal an independent recomputation from the raw closes.",
         "ledger": "No label of one part, at the longest horizon, reaches a window of the part after.",
         "non_interference": "Bit-equal rows and start when the prices after each part are redrawn.",
+        "start_recomputed": "Every start value again from raw closes; no better fit on the training days.",
         "finite_and_complete": "Every weight exists, has its shape, is finite and was trained.",
         "reload": "A fresh model from the stored bytes answers bit for bit the same; trained on these rows.",
         "learned": "Validation loss is finite and no worse than that of the start.",
@@ -96,6 +97,7 @@ def volatility_weights(
             "non_interference": lambda _: start_causal(
                 prices.value, sequences.value, rows, rebuild, seed=settings.seed
             ),
+            "start_recomputed": lambda _: start_recomputed(prices.value, rows),
             "finite_and_complete": weights_finite_and_complete,
             "reload": lambda w: variance_reload(w.to_bytes(), rows),
             "learned": lambda w: variance_learned(w, rows),
@@ -125,6 +127,7 @@ def volatility_weights(
         "one_lineage": "The weights were trained on the split that they are scored on, of the same prices.",
         "oracle": "Labels of every fold equal an independent recomputation from the raw closes.",
         "ledger": "In every fold, labels of one part end before the part after begins to read.",
+        "start_recomputed": "The start of every fold likewise, from the raw closes.",
         "folds_sealed": "What each fold's model knew ends before its test windows begin.",
         "every_test_day_scored": "One forecast per sealed day and horizon, none dropped, none added.",
         "figures_recomputed": "Outcomes, losses, baselines and p-values derived again from the raw prices.",
@@ -173,6 +176,9 @@ def volatility_report(
             "oracle": lambda _: all_pass("oracle", [variance_oracle(prices.value, of) for of in rows]),
             "ledger": lambda _: all_pass(
                 "ledger", [horizons_purged(*p) for p in zip(folds, rows, strict=True)]
+            ),
+            "start_recomputed": lambda _: all_pass(
+                "start_recomputed", [start_recomputed(prices.value, of) for of in rows]
             ),
             "folds_sealed": lambda r: variance_folds(folds, rows, r),
             "every_test_day_scored": lambda r: variance_days_scored(prices.value, source, r),

@@ -13,11 +13,12 @@ from tests.mutants.augmentation_leaks import augmentation_mutants
 from tests.mutants.feature_leaks import feature_mutants
 from tests.mutants.pipeline import Mutant
 from tests.mutants.row_leaks import row_mutants
+from tests.mutants.variance_leaks import variance_mutants
 
 
 def mutants() -> list[Mutant]:
     """The whole catalogue, made anew: some mutants remember what they have seen."""
-    return [*feature_mutants(), *row_mutants(), *augmentation_mutants()]
+    return [*feature_mutants(), *row_mutants(), *augmentation_mutants(), *variance_mutants()]
 
 
 def mutant_market() -> PriceHistory:

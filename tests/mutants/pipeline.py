@@ -5,17 +5,35 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
 
 from ml_assets.augmented_set import AugmentedSet, augment_sequences
+from ml_assets.gates._verdict import all_pass
 from ml_assets.gates.data import AUGMENTED_GATES, SEQUENCE_GATES
 from ml_assets.gates.result import GateResult
+from ml_assets.gates.volatility import (
+    forecasts_reproduced,
+    variance_days_scored,
+    variance_figures,
+    variance_folds,
+)
+from ml_assets.gates.volatility_rows import horizons_purged, variance_oracle
+from ml_assets.gates.volatility_start import start_causal, start_recomputed
 from ml_assets.prices.history import PriceHistory
 from ml_assets.sequence_set import SequenceSet
 from ml_assets.sequences import build_sequences
+from ml_assets.splits import SequenceConfig
 from ml_assets.steps import Steps
+from ml_assets.volatility import VarianceSet, VolatilityReport, score_variance, variance_rows
 
 Build = Callable[[PriceHistory], SequenceSet]
 Augment = Callable[[SequenceSet], AugmentedSet]
+Rows = Callable[[SequenceSet, NDArray[np.float64]], VarianceSet]
+HORIZONS = (1, 5)
 
 
 def _unchanged_sequences(staged: SequenceSet) -> SequenceSet:
@@ -39,8 +57,73 @@ class Pipeline:
     stored: Callable[[SequenceSet], SequenceSet] = _unchanged_sequences
     stored_augmented: Callable[[AugmentedSet], AugmentedSet] = _unchanged_augmented
 
+    def trial(self, prices: PriceHistory) -> Trial:
+        """Run it on a market."""
+        return Trial(prices, self)
 
-CLEAN = Pipeline()
+
+def clean_variance(sequences: SequenceSet, closes: NDArray[np.float64]) -> VarianceSet:
+    """Derive the rows as the product does."""
+    return variance_rows(sequences, closes, HORIZONS)
+
+
+@dataclass(frozen=True)
+class VarianceCase:
+    """A market with its folds, their rows, and the forecasts of models that say what they start from."""
+
+    prices: PriceHistory
+    folds: list[SequenceSet]
+    rows: list[VarianceSet]
+
+    @property
+    def closes(self) -> NDArray[np.float64]:
+        """Closes of the whole history."""
+        return self.prices.frame["close"].to_numpy(dtype=np.float64)
+
+    def forecast(self, number: int) -> NDArray[np.float64]:
+        """Variances for the test rows of a fold."""
+        fold = self.folds[number - 1]
+        return self.rows[number - 1].rule.forecast(self.closes)[fold.positions("test")]
+
+
+def clean_report(case: VarianceCase) -> VolatilityReport:
+    """Score as the product does."""
+    forecasts = [case.forecast(number) for number in range(1, len(case.folds) + 1)]
+    return score_variance(case.prices.frame, case.folds, case.rows, forecasts)
+
+
+@dataclass(frozen=True)
+class VariancePipeline:
+    """The same for variance: the certified sequences are clean, what is derived from them may not be.
+
+    `rows` is what the gates may call again, `report` what scores.
+    """
+
+    rows: Rows = clean_variance
+    report: Callable[[VarianceCase], VolatilityReport] = clean_report
+
+    def trial(self, prices: PriceHistory) -> VarianceTrial:
+        """Run it on a market."""
+        return VarianceTrial(prices, self)
+
+
+class AnyTrial(Protocol):
+    """Staged artifacts on which a gate can be run."""
+
+    def run(self, gate: str) -> GateResult:
+        """Run one gate by its name."""
+        ...
+
+
+class AnyPipeline(Protocol):
+    """What can be run on a market."""
+
+    def trial(self, prices: PriceHistory) -> AnyTrial:
+        """Run it."""
+        ...
+
+
+CLEAN, CLEAN_VARIANCE = Pipeline(), VariancePipeline()
 
 
 @dataclass(frozen=True)
@@ -49,7 +132,7 @@ class Mutant:
 
     name: str
     gate: str
-    pipeline: Pipeline
+    pipeline: AnyPipeline
 
 
 def with_steps(steps: Steps) -> Pipeline:
@@ -83,12 +166,54 @@ class Trial:
         return AUGMENTED_GATES[gate](self.sequences, self.augmented(), p.augment)
 
 
-GATES = (*SEQUENCE_GATES, *AUGMENTED_GATES)
+class VarianceTrial:
+    """Rows and report of one pipeline on two folds of one market, and the gates to run on them."""
+
+    def __init__(self, prices: PriceHistory, pipeline: VariancePipeline) -> None:
+        self.prices, self.pipeline = prices, pipeline
+        self.sequences = build_sequences(prices, SequenceConfig(window=30, test_days=100, folds=2))
+        self.folds = [self.sequences.fold(number) for number in (1, 2)]
+
+    @cached_property
+    def case(self) -> VarianceCase:
+        """What the pipeline derives."""
+        closes = self.prices.frame["close"].to_numpy(dtype=np.float64)
+        return VarianceCase(self.prices, self.folds, [self.pipeline.rows(f, closes) for f in self.folds])
+
+    @cached_property
+    def report(self) -> VolatilityReport:
+        """What the pipeline says of it, after a round trip through its bytes."""
+        return VolatilityReport.from_bytes(self.pipeline.report(self.case).to_bytes())
+
+    def run(self, gate: str) -> GateResult:
+        """Run one gate by its name."""
+        return VARIANCE_GATES[gate](self)
+
+
+VARIANCE_GATES: dict[str, Callable[[VarianceTrial], GateResult]] = {
+    "variance_oracle": lambda t: all_pass(
+        "variance_oracle", [variance_oracle(t.prices, r) for r in t.case.rows]
+    ),
+    "horizons_purged": lambda t: all_pass(
+        "horizons_purged", [horizons_purged(*pair) for pair in zip(t.folds, t.case.rows, strict=True)]
+    ),
+    "start_causal": lambda t: start_causal(t.prices, t.folds[-1], t.case.rows[-1], t.pipeline.rows),
+    "start_recomputed": lambda t: all_pass(
+        "start_recomputed", [start_recomputed(t.prices, r) for r in t.case.rows]
+    ),
+    "folds_sealed": lambda t: variance_folds(t.folds, t.case.rows, t.report),
+    "every_test_day_scored": lambda t: variance_days_scored(t.prices, t.sequences, t.report),
+    "figures_recomputed": lambda t: variance_figures(t.prices, t.folds, t.report),
+    "forecasts_reproduced": lambda t: forecasts_reproduced(
+        t.folds, t.report, t.case.forecast, 1, lambda _: None
+    ),
+}
+GATES = (*SEQUENCE_GATES, *AUGMENTED_GATES, *VARIANCE_GATES)
 
 
 def run_mutant(mutant: Mutant, prices: PriceHistory) -> tuple[GateResult, float]:
     """Run the gate that has to kill the mutant; the verdict and the CPU seconds that it took."""
-    trial = Trial(prices, mutant.pipeline)
+    trial = mutant.pipeline.trial(prices)
     start = time.process_time()
     result = trial.run(mutant.gate)
     return result, time.process_time() - start
@@ -97,5 +222,6 @@ def run_mutant(mutant: Mutant, prices: PriceHistory) -> tuple[GateResult, float]
 def run_clean(prices: PriceHistory) -> tuple[list[GateResult], float]:
     """Run every gate on the product as it is."""
     start = time.process_time()
-    trial = Trial(prices, CLEAN)
-    return [trial.run(gate) for gate in GATES], time.process_time() - start
+    data, variance = CLEAN.trial(prices), CLEAN_VARIANCE.trial(prices)
+    results = [(variance if gate in VARIANCE_GATES else data).run(gate) for gate in GATES]
+    return results, time.process_time() - start

@@ -38,6 +38,24 @@ def garch_returns(
     return returns, variance
 
 
+def awkward(kind: str, seed: int, days: int = 900) -> np.ndarray:
+    """Log returns whose losses have several minima.
+
+    A number is that of the degrees of Student's t. ``big`` holds one day of 40 %, up or down, ``flat`` ninety
+    days without a move, ``both`` both.
+    """
+    rng = np.random.default_rng(seed)
+    if kind.isdigit():
+        return 0.01 * rng.standard_t(int(kind), days)
+    returns, _ = garch_returns(days, 2e-6, 0.08, 0.90, seed)
+    if kind != "big":
+        first = rng.integers(100, days - 200)
+        returns[first : first + 90] = 0.0
+    if kind != "flat":
+        returns[rng.integers(100, days - 120)] = rng.choice([-1.0, 1.0]) * np.log(1.4)
+    return returns
+
+
 @cache
 def market() -> tuple[PriceHistory, SequenceSet]:
     prices = simulate("leverage", 1100, seed=3, symbol="SIM").prices

@@ -21,11 +21,11 @@ from ml_assets.gates.volatility import (
 )
 from ml_assets.gates.volatility_rows import (
     horizons_purged,
-    start_causal,
     variance_learned,
     variance_oracle,
     variance_reload,
 )
+from ml_assets.gates.volatility_start import start_causal, start_recomputed
 from ml_assets.labels import forward_returns, forward_variance
 from ml_assets.scaling import fit_scale, normalize
 from ml_assets.skill.attempts import attempt_number
@@ -37,6 +37,7 @@ from ml_assets.volatility import (
     predict_variance,
     variance_rows,
 )
+from ml_assets.volatility.start import fit_start
 from ml_assets.volatility.succession import variance_record
 from tests.unit.volatility.makers import HORIZONS, closes, folds, forecast, market, scored, trained
 
@@ -61,6 +62,7 @@ def on_rows(rows: VarianceSet) -> dict[str, GateResult]:
         "oracle": variance_oracle(prices, rows),
         "purged": horizons_purged(sequences, rows),
         "causal": start_causal(prices, sequences, rows, rebuild),
+        "start": start_recomputed(prices, rows),
     }
 
 
@@ -227,6 +229,39 @@ def test_what_later_prices_change_is_noticed(fault: str) -> None:
     result = start_causal(prices, sequences, leaking(sequences, closes()), leaking)
     assert not result.passed
     assert "SIM" in result.message
+
+
+def with_rule(rows: VarianceSet, **change: Any) -> VarianceSet:
+    """Another rule, used consistently."""
+    rule, stop = replace(rows.rule, **change), rows.validation[-1] + 1
+    start = np.where(np.arange(len(rows.dates))[:, None] < stop, rule.forecast(closes()), np.nan)
+    return replace(rows, rule=rule, start=start)
+
+
+def test_a_start_that_is_not_its_rule_or_a_rule_that_could_be_better_is_noticed() -> None:
+    (prices, _), rows = market(), folds()[1][1]
+    assert start_recomputed(prices, with_rule(rows)).passed
+    garch, har, later = rows.rule.garch, rows.rule.har, rows.validation
+    fitted_late = variance_rows(market()[1], closes(), HORIZONS)
+    late = fit_start(closes(), fitted_late.labels, np.concatenate([rows.train, later]), HORIZONS)
+    faults = {
+        "closes and rule give": replace(rows, start=rows.start * (1 + 1e-8)),
+        "the start of": replace(
+            rows, start=np.where(np.arange(len(rows.start))[:, None] == 300, 1e-4, rows.start)
+        ),
+        "GARCH as fitted has a loss": with_rule(rows, garch=replace(garch, omega=1.2 * garch.omega)),
+        "GARCH(": with_rule(rows, garch=replace(garch, beta=1.01)),
+        "over 5 day(s): HAR as fitted": with_rule(rows, har=(har[0], har[0])),
+        "are not allowed": with_rule(rows, har=(har[0], (0.0, *har[1][1:]))),
+        "the level is": with_rule(rows, level=(rows.rule.level[0] * 1.001, rows.rule.level[1])),
+        "over 1 day(s): the level is": with_rule(rows, level=late.level, har=late.har),
+        "a start for (5, 1)": replace(rows, rule=replace(rows.rule, horizons=(5, 1))),
+    }
+    for said, fault in faults.items():
+        result = start_recomputed(prices, fault)
+        assert not result.passed, said
+        assert said in result.message
+        assert "SIM" in result.message
 
 
 @pytest.mark.parametrize(("gate", "name"), [("oracle", "labels"), ("purged", "days"), ("purged", "start")])

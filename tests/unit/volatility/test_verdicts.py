@@ -177,7 +177,7 @@ def test_gates_notice_a_changed_verdict() -> None:
         spoiled = replace(found, verdicts=[replace(first, **change), *rest])  # type: ignore[arg-type]
         result = variance_rule_applied(reports, spoiled, RULE)
         assert not result.passed
-        assert "A over 1 day(s)" in result.message
+        assert "A (1 d)" in result.message
     assert not variance_rule_applied(reports, found, VolatilityRule(false_discovery_rate=0.5)).passed
     symbols = list(reports)
     assert not every_horizon_judged(symbols, (1, 5), replace(found, verdicts=rest)).passed
