@@ -153,8 +153,8 @@ class TrainingRecipe(_JsonValue):
         Stop after so many epochs without a better validation loss,
     rises : int
         or after so many in a row that each validated worse than the one before (Prechelt 1998, "Early
-        stopping - but when?", the criterion UP). On all folds of the 20 default stocks that halves the epochs
-        and never stops before the best one.
+        stopping - but when?", the criterion UP). For direction, on all folds of the 20 default stocks, that
+        halves the epochs and never stops before the best one.
     batch_size : int
         Windows per step of the optimizer.
     learning_rate, weight_decay, clip_norm : float
