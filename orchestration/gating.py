@@ -50,10 +50,14 @@ class Certified(Generic[T]):
 
 @dataclass(frozen=True)
 class Refusal:
-    """Stands in the place of what could not be read, so that it cannot be overlooked."""
+    """Stands in the place of what could not be read, so that it cannot be overlooked.
+
+    ``sha256`` names the version that was refused, where there is one.
+    """
 
     partition: str | None
     reason: str
+    sha256: str | None = None
 
 
 @dataclass(frozen=True)

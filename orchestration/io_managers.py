@@ -91,7 +91,7 @@ class GatedIOManager(dg.IOManager):
             return self._read_or_wait(context, partition)
         except NotCertified as error:
             context.log.warning("%s", error)
-            return Refusal(partition, error.reason)
+            return Refusal(partition, error.reason, error.sha256)
 
     def _read_or_refuse(self, context: dg.InputContext, partition: str | None) -> Certified[Any]:
         try:

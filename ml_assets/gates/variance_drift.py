@@ -35,10 +35,14 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Judged:
-    """The released weights of one horizon, and the score that won them the place."""
+    """The released weights of one horizon, and the score that won them the place.
+
+    ``stretch`` is the number of days for which the report fitted a baseline once.
+    """
 
     weights: str
     score: HorizonScore
+    stretch: int
 
 
 def judged_scores(store: ArtifactStore, release: Certificate, symbol: str) -> dict[int, Judged]:
@@ -58,9 +62,11 @@ def judged_scores(store: ArtifactStore, release: Certificate, symbol: str) -> di
         won = verdicts.champions[symbol][version.horizon].report_sha256
         data, certificate = store.read("volatility_report", symbol, won)
         _, scored = read_input(store, certificate, "volatility_weights", symbol)
-        score = next(s for s in VolatilityReport.from_bytes(data).scores if s.horizon == version.horizon)
+        report = VolatilityReport.from_bytes(data)
+        score = next(s for s in report.scores if s.horizon == version.horizon)
         if scored.sha256 == version.sha256:
-            found[version.horizon] = Judged(scored.sha256, score)
+            stretch = len([day for day in score.dates if day <= report.folds[0].last_day])
+            found[version.horizon] = Judged(scored.sha256, score, stretch)
     return found
 
 
@@ -142,8 +148,9 @@ def loss_drift_recomputed(
     report : VolatilityDriftReport
     prices : PriceHistory
     parts : mapping of int to sequence of SequenceSet
-        By horizon: what the baseline was fitted on before each stretch; of it only positions are used, and
-        what was known is checked to end before the stretch's first window.
+        By horizon: what the baseline was fitted on before each stretch; of it only positions are used.
+        Stretches must be as long as in the report, and what was known must end right before their windows:
+        a baseline that knows less is weaker, and hides that the model has lost.
     judged : mapping of int to Judged
         From :func:`judged_scores`.
     block, false_alarms
@@ -154,7 +161,7 @@ def loss_drift_recomputed(
         for look in report.looks:
             where = f"{report.symbol} over {look.horizon} day(s)"
             _outcomes(where, look, prices)
-            _baseline(where, look, prices, parts[look.horizon])
+            _baseline(where, look, prices, parts[look.horizon], judged[look.horizon].stretch)
             p = _test(where, look, judged[look.horizon].score, block, false_alarms)
             tally.checked += len(look.dates)
             tally.figures |= {f"p_value_{look.horizon}": p, f"excess_{look.horizon}": look.drift.excess}
@@ -208,14 +215,26 @@ def _outcomes(where: str, look: VarianceLook, prices: PriceHistory) -> None:
         )
 
 
-def _baseline(where: str, look: VarianceLook, prices: PriceHistory, parts: Sequence[SequenceSet]) -> None:
+def _baseline(
+    where: str, look: VarianceLook, prices: PriceHistory, parts: Sequence[SequenceSet], stretch: int
+) -> None:
     at = [part.positions("test") for part in parts]
+    lengths = [len(test) for test in at]
+    require(
+        set(lengths[:-1]) <= {stretch} and lengths[-1] <= stretch,
+        f"{where}: the baseline was fitted for {lengths} days, in the report for {stretch} each",
+    )
     for part, test in zip(parts, at, strict=True):
         known = int(part.positions("validation")[-1]) + part.horizon
         require(
             known < test[0] - part.window + 1,
             f"{where}: the baseline knows {part.dates[known]}, which windows from "
             f"{part.as_of('test')[0]} on read",
+        )
+        require(
+            known == test[0] - part.window,
+            f"{where}: the baseline knows nothing after {part.dates[known]}, though windows from "
+            f"{part.as_of('test')[0]} on begin {test[0] - part.window - known} days later",
         )
     # Positions are those of the prices: each part is a beginning of the same history.
     days = prices.dates.to_numpy()[np.concatenate(at)[: len(look.dates)]].astype("datetime64[D]")

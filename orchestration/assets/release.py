@@ -109,7 +109,7 @@ def release(
             r.label: r.certificate.sha256
             for r in (verdicts, latency, options, variance)
             if isinstance(r, Certified)
-        }
+        } | _refused(store, variance)
         earlier, verdicts, latency_made, variance, inputs = _earlier(store, config.rollback_to)
         manifest = bring_back(earlier, {r.label: r.certificate.sha256 for r in inputs}, newest)
     else:
@@ -158,6 +158,20 @@ def _earlier(
     inputs: Inputs = (verdicts, Certified(None, latency), Certified(None, options))
     inputs = inputs if isinstance(variance, Refusal) else (*inputs, variance)
     return Release.from_bytes(data), verdicts, latency, variance, inputs
+
+
+def _refused(store: ArtifactStore, variance: Certified[VolatilityPromotion] | Refusal) -> dict[str, str]:
+    """The newest verdicts on variance where they are in the store, but may not be read.
+
+    A gate may have been closed by hand. Automation sees that they are there: who goes back passes them over.
+    """
+    if isinstance(variance, Certified) or variance.sha256 is None:
+        return {}
+    try:
+        store.read(VolatilityPromotion.kind, None, variance.sha256)
+    except NotCertified:
+        return {}
+    return {VolatilityPromotion.kind: variance.sha256}
 
 
 def _earlier_variance(store: ArtifactStore, made: Certificate) -> Certified[VolatilityPromotion] | Refusal:

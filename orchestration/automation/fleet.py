@@ -14,6 +14,7 @@ import dagster as dg
 from pydantic import Field
 
 from ml_assets.prices import PriceSource
+from ml_assets.skill.controls import CONTROLS
 from ml_assets.storage import ArtifactStore, ProcessId
 from orchestration.automation.standing import current, known_symbols, nobody_else_at_work
 from orchestration.fleet import RunOutcome, forecast_succeeded, register_symbols, run_job
@@ -115,7 +116,8 @@ class _Work:
             models = dict(self._each(workers, ready, MODEL_ASSETS))
         verdict = self._step("fleet_verdict", self._verdict_assets())
         variance: list[RunOutcome] = []
-        if (self.settings.volatility or self.config.variance) and ready:
+        # Controls alone, tried once more, have no symbol's variance to be forecast beside theirs.
+        if (self.settings.volatility or self.config.variance) and not set(ready) <= set(CONTROLS):
             variance = self._forecast_variance(ready, together)
         self._close({**data, **models}, [*others, verdict], verdict, variance)
 

@@ -164,16 +164,19 @@ def stale_verdict(instance: dg.DagsterInstance, store: ArtifactStore) -> tuple[s
 
 
 def _stale_promotion(store: ArtifactStore, reports: dict[str, str], wanted: set[str]) -> str | None:
-    promotion = current(store, "promotion")
-    if promotion is None:
+    if current(store, "promotion") is None:
         return "the fleet was never judged"
+    try:
+        data, promotion = store.read("promotion")
+    except NotCertified:
+        return "the bytes of the last verdict are not those that were certified"
     prefix = input_key("walk_forward_report", "")
     judged = {k.removeprefix(prefix): v for k, v in promotion.inputs.items() if k.startswith(prefix)}
     if newer := sorted(s for s in reports if judged.get(s) != reports[s]):
         return f"newer reports than those judged: {', '.join(newer)}"
     if gone := sorted(set(judged) - set(reports)):
         return f"judged, but no longer there: {', '.join(gone)}"
-    verdict = Promotion.from_bytes(store.read("promotion")[0])
+    verdict = Promotion.from_bytes(data)
     named = {v.symbol for v in (*verdict.verdicts, *verdict.controls)}
     if missing := sorted(wanted - named):
         return f"attempted, but without a verdict: {', '.join(missing)}"

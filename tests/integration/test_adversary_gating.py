@@ -18,7 +18,7 @@ from ml_assets.gates.result import GateResult
 from ml_assets.simulation import simulate
 from ml_assets.storage import ArtifactStore, Certificate, GateVerdict, NotCertified, ProcessId, certify
 from orchestration.fleet import run_job
-from orchestration.gating import Staged, collect_gates, gated_asset
+from orchestration.gating import KEEP, REFUSALS, Staged, collect_gates, gated_asset
 from orchestration.instance import PROCESS, open_instance
 from orchestration.io_managers import GatedIOManager
 from orchestration.settings import Settings
@@ -41,6 +41,20 @@ def test_failure_reported_by_hand_closes_without_naming_a_version(lab: Lab) -> N
     assert not lab.read("gated_one")
     lab.run(lab.assets("gated_source"))
     assert lab.read("gated_one")
+
+
+def test_what_stands_in_the_place_of_a_version_closed_by_hand_names_it(lab: Lab) -> None:
+    lab.run(lab.assets("gated_source"))
+    lab.instance.report_runless_asset_event(
+        dg.AssetCheckEvaluation(asset_key=dg.AssetKey("gated_source"), check_name="gate", passed=False)
+    )
+    manager: Any = toys.build().resources["io_manager"]  # type: ignore[index]
+    context = dg.build_input_context(
+        asset_key=dg.AssetKey("gated_source"), instance=lab.instance, definition_metadata={REFUSALS: KEEP}
+    )
+    refusal, version = manager.load_input(context), manager._store.current("gated_source")
+    assert refusal.sha256 == version.sha256
+    assert "FAILED in a report by hand" in refusal.reason
 
 
 def test_notebook_reads_one_partition_through_its_gates(lab: Lab) -> None:

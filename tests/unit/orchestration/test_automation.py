@@ -49,7 +49,7 @@ def run_fleet(
 
     monkeypatch.setattr(fleet_module, "run_job", pretend)
     with open_project(root, Market({}), volatility=volatility) as project:
-        project.instance.add_dynamic_partitions("symbols", ["A", "B"])
+        project.instance.add_dynamic_partitions("symbols", ["A", "B", WALK])
         job = project.defs.resolve_job_def("fleet_update")
         result = job.execute_in_process(
             instance=project.instance,
@@ -94,6 +94,15 @@ def test_variance_follows_where_the_run_asks(
 ) -> None:
     _, ran, _ = run_fleet(tmp_path, monkeypatch, set(), variance=asked)
     assert (("volatility_verdict", None) in ran) is asked
+
+
+def test_a_control_that_is_tried_once_more_alone_does_not_fail_for_want_of_a_symbol(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, ran, _ = run_fleet(tmp_path, monkeypatch, set(), volatility=True, symbols=[WALK])
+    assert run.is_success
+    assert ran[-1] == ("fleet_verdict", None)
+    assert ("symbol_pipeline", WALK) in ran
 
 
 @pytest.mark.parametrize("failing", [{"A"}, {"base_pipeline"}, {"A", "base_pipeline"}])

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import dagster as dg
 import pytest
@@ -13,7 +15,11 @@ import pytest
 from ml_assets.gates.release import every_version_certified
 from ml_assets.release import Release, bring_back
 from ml_assets.storage import Certificate
+from ml_assets.volatility import VolatilityPromotion, VolatilityRule
+from ml_assets.volatility.verdicts import HorizonVerdict
+from orchestration.assets.release import ReleaseConfig, release
 from orchestration.automation.standing import stale_verdict
+from orchestration.gating import Certified, Refusal
 from tests.unit.skill.test_release import Fleet, fleet, publish
 
 __all__ = ["fleet"]  # the fixture
@@ -118,3 +124,45 @@ def test_a_manifest_without_the_marker_is_read(released: Released) -> None:
 def test_a_version_that_nobody_certified_cannot_be_passed_over(released: Released) -> None:
     forged = dataclasses.replace(released.fleet.compose(), passed_over={"promotion": "f" * 64})
     assert not every_version_certified(released.fleet.store, forged).passed
+
+
+def test_a_verdict_on_disk_that_was_damaged_is_asked_for_again(released: Released) -> None:
+    """Its certificate is sound, so it is current; a tick that broke on its bytes would never mend it."""
+    released.release(released.fleet.promotion)
+    Path(released.fleet.store.location(released.fleet.promotion)).write_bytes(b"{}")
+    assert released.stale == "the bytes of the last verdict are not those that were certified"
+
+
+def test_a_rollback_from_verdicts_that_were_closed_by_hand_stays(released: Released) -> None:
+    """Who finds the newest verdicts on variance wrong closes a gate of theirs and goes back."""
+    fleet = released.fleet
+
+    def judge(why: str) -> Certified[VolatilityPromotion]:
+        verdict = HorizonVerdict("A", 1, "REJECT", why, 0, None, None, 1.0, 1.0, 0)
+        found = VolatilityPromotion(VolatilityRule(), [1], [verdict], [], None, {})
+        return Certified(found, publish(fleet.store, "volatility_promotion", found.to_bytes()))
+
+    def publish_release(variance: Certified[VolatilityPromotion] | Refusal, to: str = "") -> Certificate:
+        staged = inspect.unwrap(release.op.compute_fn.decorated_fn)(  # type: ignore[union-attr]
+            ReleaseConfig(rollback_to=to),
+            Certified(fleet.verdicts, fleet.promotion),
+            Certified(None, fleet.latency),
+            Certified(None, fleet.options),
+            variance,
+            fleet.store,
+        )
+        assert all(gate(staged.artifact).passed for gate in staged.gates.values())
+        inputs = {one.label: one.certificate.sha256 for one in staged.inputs}
+        return publish(fleet.store, "release", staged.artifact.to_bytes(), inputs)
+
+    first = publish_release(judge("first"))
+    wrong = judge("wrong")
+    publish_release(wrong)
+    closed = Refusal(None, "closed by hand", wrong.certificate.sha256)
+    back = publish_release(closed, to=first.sha256)
+    assert back.inputs["volatility_promotion"] == first.inputs["volatility_promotion"]
+    assert released.stale is None
+    judge("mended")
+    assert released.stale == "another volatility_promotion than the released one"
+    publish_release(Refusal(None, "never judged"), to=first.sha256)
+    assert released.stale is not None, "nobody has said what was refused"

@@ -21,6 +21,7 @@ from ml_assets.gates.variance_drift import (
 )
 from ml_assets.prices import PriceHistory
 from ml_assets.release import Release, ReleasedVersion
+from ml_assets.sequences import SequenceConfig, build_sequences
 from ml_assets.simulation import price_history, simulate
 from ml_assets.skill.succession import Champion
 from ml_assets.steps import Steps
@@ -207,19 +208,47 @@ def test_a_horizon_left_out_or_looked_at_twice_is_noticed(watched: Watched) -> N
     assert "looked at twice" in twice.message
 
 
+def relabelled(live: LiveVariance, before: str, after: str, keep: int) -> LiveVariance:
+    """With all rows of a part, but the first ones, counted to another part."""
+    parts = []
+    for part in live.parts:
+        ledger = part.ledger.copy()
+        ledger.loc[ledger.index[ledger["split"] == before][keep:], "split"] = after
+        parts.append(replace(part, ledger=ledger))
+    return replace(live, parts=parts)
+
+
+def figures_of(watched: Watched, live: LiveVariance) -> GateResult:
+    """The gate's verdict on an honest look at one model whose baseline was fitted on these parts."""
+    report = VolatilityDriftReport("SIM", [live.look(watched.prices, **OPTIONS)])
+    judged, h = judged_scores(watched.store, watched.release, "SIM"), live.found.horizon
+    return loss_drift_recomputed(report, watched.prices, {h: live.parts}, judged, **OPTIONS)
+
+
 def test_a_baseline_that_knows_the_new_days_is_noticed(watched: Watched) -> None:
     """Fitted after a longer validation part: what it knows reaches into the windows that are scored."""
-    live = dict(watched.live)
-    (part, *rest) = live[1].parts
-    ledger = part.ledger.copy()
-    ledger.loc[ledger["split"] == "purged", "split"] = "validation"
-    leaking = [replace(part, ledger=ledger), *rest]
-    judged = judged_scores(watched.store, watched.release, "SIM")
-    result = loss_drift_recomputed(
-        watched.report, watched.prices, {1: leaking, 5: live[5].parts}, judged, **OPTIONS
-    )
+    result = figures_of(watched, relabelled(watched.live[1], "purged", "validation", 0))
     assert not result.passed
     assert "the baseline knows" in result.message
+
+
+@pytest.mark.parametrize("horizon", HORIZONS)
+def test_a_baseline_that_does_not_know_all_that_was_known_is_noticed(watched: Watched, horizon: int) -> None:
+    """A rival with less data than there is would be no honest one."""
+    assert figures_of(watched, watched.live[horizon]).passed
+    result = figures_of(watched, relabelled(watched.live[horizon], "validation", "purged", 5))
+    assert not result.passed
+    assert "the baseline knows nothing after" in result.message
+
+
+def test_a_baseline_that_is_never_fitted_anew_is_noticed(watched: Watched) -> None:
+    live = watched.live[1]
+    config = SequenceConfig(window=live.weights.window, test_days=live.days)
+    whole = build_sequences(watched.prices, config, steps=Steps())
+    assert [day for part in live.parts for day in part.as_of("test")] == list(whole.as_of("test"))
+    result = figures_of(watched, replace(live, parts=[whole]))
+    assert not result.passed
+    assert "in the report for 120 each" in result.message
 
 
 def test_weights_that_nobody_judged_are_refused(watched: Watched, tmp_path: Any) -> None:
