@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from math import comb
 
-from ml_assets.drift import DriftReport
+import numpy as np
+
+from ml_assets.drift import DriftReport, FeatureDrift
 from ml_assets.gates._verdict import Tally, require, verdict
 from ml_assets.gates.result import GateResult
 from ml_assets.prices import PriceHistory
 from ml_assets.release import Release
+from ml_assets.rolling import Floats
 
-__all__ = ["drift_recomputed", "new_days_only", "released_version"]
+__all__ = ["drift_recomputed", "features_recomputed", "new_days_only", "released_version"]
+
+_QUANTILES, _STRETCHES = 64, 400  # as the test of the features is defined
 
 
 def released_version(report: DriftReport, release: Release) -> GateResult:
@@ -64,3 +69,68 @@ def drift_recomputed(report: DriftReport, *, block: int) -> GateResult:
         return f"{hits} of {days} days right, p {p:.3g}"
 
     return verdict("drift_recomputed", inspect)
+
+
+def features_recomputed(
+    symbol: str,
+    found: FeatureDrift | None,
+    features: tuple[Floats, Floats, tuple[str, ...]],
+    *,
+    block: int,
+    limit: float,
+) -> GateResult:
+    """Compare the last block's features with the days before once more, by sorting and searching.
+
+    Parameters
+    ----------
+    symbol : str
+    found : FeatureDrift or None
+        What the report says; None only where the days before hold too few separate blocks.
+    features
+        Of the days up to the last judged one, (m, F); of the new days, (n, F); names.
+    block, limit
+        As the report was made with.
+    """
+
+    def inspect(tally: Tally) -> str:
+        before, since, names = features
+        recent = since[-block:]
+        m, n = len(before), len(recent)
+        least = 1.0 / (1 + m // max(n, 1))
+        tally.checked = 1
+        if n < 2 or least > limit:
+            require(found is None, f"{symbol}: {m} days before and {n} since are too few to compare")
+            return f"{m} days before are too few to compare {n} with, and none were"
+        require(found is not None, f"{symbol}: features can be compared, and were not")
+        assert found is not None
+        starts = sorted({int(i) for i in np.linspace(0, m - n, min(_STRETCHES, m - n + 1))})
+        ratios, then = [], []
+        for column, now in zip(before.T, recent.T, strict=True):
+            of_stretches = [
+                _distance(column[i : i + n], np.delete(column, np.s_[i : i + n]), column) for i in starts
+            ]
+            typical = max(sum(of_stretches) / len(starts), 1.0 / n)
+            ratios.append(_distance(now, column, column) / typical)
+            then.append(np.array(of_stretches) / typical)
+        worst = int(np.argmax(ratios))
+        beyond = sum(np.max(then, axis=0) >= ratios[worst])
+        p = max((1 + int(beyond)) / (1 + len(starts)), least)
+        tally.checked = len(starts) * len(names)
+        said, due = (found.days, found.reference_days, found.limit), (n, m, limit)
+        require(said == due, f"{symbol}: days, days before and limit {said} reported, {due} are there")
+        furthest = found.feature in names and ratios[names.index(found.feature)] >= (1 - 1e-9) * ratios[worst]
+        require(
+            furthest and abs(found.p_value - p) <= 1.5 / len(starts),
+            f"{symbol}: {found.feature} with p {found.p_value} reported, {names[worst]} with p {p} found",
+        )
+        tally.figures = {"p_features": p}
+        return f"{names[worst]} is the feature furthest off, p {p:.3g}"
+
+    return verdict("features_recomputed", inspect)
+
+
+def _distance(some: Floats, others: Floats, reference: Floats) -> float:
+    """Largest difference of two distribution functions at quantiles of the reference."""
+    grid = np.quantile(reference, np.linspace(0, 1, _QUANTILES))
+    a, b = (np.searchsorted(np.sort(x), grid, side="right") / len(x) for x in (some, others))
+    return float(np.abs(a - b).max())

@@ -4,7 +4,7 @@ import dagster as dg
 
 from ml_assets.champions import champion, features_since, live_days
 from ml_assets.drift import DriftReport, look_for_drift
-from ml_assets.gates.drift import drift_recomputed, new_days_only, released_version
+from ml_assets.gates.drift import drift_recomputed, features_recomputed, new_days_only, released_version
 from ml_assets.prices import PriceHistory
 from ml_assets.release import Release
 from ml_assets.steps import Steps
@@ -25,6 +25,7 @@ __all__ = ["drift_report"]
         "released_version": "The weights looked at are those which the release names.",
         "new_days_only": "Each scored day is later than the last judged one, and none counts twice.",
         "drift_recomputed": "Right days and p-value derived again, in whole numbers.",
+        "features_recomputed": "Distances of the features and their p-value derived again.",
     },
 )
 def drift_report(
@@ -36,7 +37,7 @@ def drift_report(
     settings: dg.ResourceParam[Settings],
 ) -> Staged:
     """Score the new days and compare."""
-    symbol = context.partition_key
+    symbol, block, false_alarms = context.partition_key, settings.drift_days, settings.drift_false_alarms
     try:
         found = champion(store, released.value, released.certificate, symbol)
         report = look_for_drift(
@@ -46,8 +47,8 @@ def drift_report(
             (found.hits, found.days),
             live_days(store, found, prices.value, steps),
             features_since(prices.value, steps, found.judged_until),
-            block=settings.drift_days,
-            false_alarms=settings.drift_false_alarms,
+            block=block,
+            false_alarms=false_alarms,
         )
     except (LookupError, ValueError) as error:
         raise dg.Failure(f"{symbol}: no look was taken: {error}", allow_retries=False) from error
@@ -56,7 +57,14 @@ def drift_report(
         gates={
             "released_version": lambda r: released_version(r, released.value),
             "new_days_only": lambda r: new_days_only(r, prices.value),
-            "drift_recomputed": lambda r: drift_recomputed(r, block=settings.drift_days),
+            "drift_recomputed": lambda r: drift_recomputed(r, block=block),
+            "features_recomputed": lambda r: features_recomputed(
+                symbol,
+                r.features,
+                features_since(prices.value, steps, r.judged_until),
+                block=block,
+                limit=false_alarms,
+            ),
         },
         inputs=[prices, released],
         metadata=_metadata(report),

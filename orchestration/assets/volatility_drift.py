@@ -1,11 +1,14 @@
 """A look at the released variance models of a symbol: are they still as good against their baselines?"""
 
+from dataclasses import replace
 from typing import Any
 
 import dagster as dg
 
 from ml_assets.champions import features_since
-from ml_assets.drift import FeatureDrift, feature_drift
+from ml_assets.drift import feature_drift
+from ml_assets.gates.drift import features_recomputed
+from ml_assets.gates.result import GateResult
 from ml_assets.gates.variance_drift import (
     every_new_day,
     judged_scores,
@@ -15,6 +18,7 @@ from ml_assets.gates.variance_drift import (
 )
 from ml_assets.prices import PriceHistory
 from ml_assets.release import Release
+from ml_assets.rolling import Floats
 from ml_assets.steps import Steps
 from ml_assets.storage import ArtifactStore
 from ml_assets.variance_champions import LiveVariance, variance_forecast, variance_of
@@ -36,6 +40,7 @@ __all__ = ["volatility_drift_report"]
         "new_days_only": "Every new day of the full blocks of each released horizon, once, and no other.",
         "drift_recomputed": "Outcomes, baselines, losses and p-values derived again from the raw prices.",
         "forecasts_reproduced": "The released weights, asked once more, say the same.",
+        "features_recomputed": "Distances of the features and their p-value derived again.",
     },
 )
 def volatility_drift_report(
@@ -56,8 +61,13 @@ def volatility_drift_report(
         report = VolatilityDriftReport(
             symbol=symbol,
             looks=[one.look(prices.value, block=block, false_alarms=false_alarms) for one in live],
-            features=_features(released.value, live[0], prices.value, steps, settings),
         )
+        if (
+            released.value.version("mamba_weights", symbol) is None
+        ):  # else its own watch looks at the features
+            before, since, names = _features(report, prices.value, steps)
+            found = feature_drift(before, since[-block:], names, limit=false_alarms)
+            report = replace(report, features=found)
     except (LookupError, ValueError) as error:
         raise dg.Failure(f"{symbol}: no look was taken: {error}", allow_retries=False) from error
     by_horizon = {one.found.horizon: one for one in live}
@@ -78,6 +88,9 @@ def volatility_drift_report(
             "forecasts_reproduced": lambda r: variances_reproduced(
                 r, lambda h: variance_forecast(by_horizon[h].weights, by_horizon[h].parts, prices.value, h)
             ),
+            "features_recomputed": lambda r: _features_recomputed(
+                r, released.value, prices.value, steps, block, false_alarms
+            ),
         },
         inputs=[prices, released],
         metadata=_metadata(report),
@@ -85,13 +98,31 @@ def volatility_drift_report(
 
 
 def _features(
-    released: Release, live: LiveVariance, prices: PriceHistory, steps: Steps, settings: Settings
-) -> FeatureDrift | None:
-    """Where direction is released, its own watch looks at the features."""
-    if released.version("mamba_weights", live.found.symbol) is not None:
-        return None
-    before, since, names = features_since(prices, steps, live.found.judged_until)
-    return feature_drift(before, since[-settings.drift_days :], names, limit=settings.drift_false_alarms)
+    report: VolatilityDriftReport, prices: PriceHistory, steps: Steps
+) -> tuple[Floats, Floats, tuple[str, ...]]:
+    """Features before and since, up to the last day of the first look: each block is compared once.
+
+    A look at a longer horizon, some days later, meets the same block again, and finds the same.
+    """
+    first = report.looks[0]
+    until = replace(prices, frame=prices.frame.loc[: first.dates[-1]])
+    return features_since(until, steps, first.judged_until)
+
+
+def _features_recomputed(
+    report: VolatilityDriftReport,
+    released: Release,
+    prices: PriceHistory,
+    steps: Steps,
+    block: int,
+    false_alarms: float,
+) -> GateResult:
+    symbol = report.symbol
+    if released.version("mamba_weights", symbol) is not None:
+        said = "direction is released, and its own watch looks at the features"
+        return GateResult("features_recomputed", report.features is None, said, 1)
+    features = _features(report, prices, steps)
+    return features_recomputed(symbol, report.features, features, block=block, limit=false_alarms)
 
 
 def _metadata(report: VolatilityDriftReport) -> dict[str, Any]:

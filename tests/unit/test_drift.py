@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from scipy.stats import binom, fisher_exact
 
-from ml_assets.drift import DriftReport, accuracy_drift, feature_drift, look_for_drift
+from ml_assets.drift import DriftReport, FeatureDrift, accuracy_drift, feature_drift, look_for_drift
 from ml_assets.features import extract_features, feature_names
-from ml_assets.gates.drift import drift_recomputed, new_days_only, released_version
+from ml_assets.gates.drift import drift_recomputed, features_recomputed, new_days_only, released_version
 from ml_assets.release import Release, ReleasedVersion
 from ml_assets.simulation import simulate
 
@@ -151,3 +151,33 @@ def test_each_gate_fails() -> None:
         {"accuracy": replace(good.accuracy, look=1)},
     ):
         assert not drift_recomputed(report(**change), block=60).passed
+
+
+@pytest.mark.parametrize("scale", [1.0, 3.0])
+def test_the_gate_on_features_finds_what_was_found(scale: float) -> None:
+    table = walk(2400, 6), walk(130, 8, scale), NAMES
+    found = feature_drift(table[0], table[1][-60:], NAMES, limit=0.05)
+    assert found is not None
+    assert found.found == (scale > 1)
+
+    def passes(said: FeatureDrift | None, block: int = 60) -> bool:
+        return features_recomputed("A", said, table, block=block, limit=0.05).passed
+
+    assert passes(found)
+    assert not passes(found, block=50)
+    assert not passes(None)
+    for change in (
+        {"p_value": 0.04 if scale == 1 else 0.2},
+        {"feature": next(name for name in NAMES if name != found.feature)},
+        {"reference_days": 2000},
+        {"limit": 0.5},
+    ):
+        assert not passes(replace(found, **change)), change
+
+
+def test_where_features_cannot_be_compared_the_gate_wants_no_comparison() -> None:
+    long = walk(2400, 6), walk(60, 8), NAMES
+    found = feature_drift(*long, limit=0.05)
+    short = (long[0][:500], *long[1:])
+    assert features_recomputed("A", None, short, block=60, limit=0.05).passed
+    assert not features_recomputed("A", found, short, block=60, limit=0.05).passed
