@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 from ml_assets.artifact import JsonArtifact
 from ml_assets.skill import Promotion, Served
-from ml_assets.storage import ArtifactStore, Certificate, follow_input
+from ml_assets.storage import ArtifactStore, Certificate, NotCertified, follow_input
 from ml_assets.volatility import VolatilityPromotion
 
 __all__ = [
@@ -23,6 +24,8 @@ __all__ = [
     "pin_champions",
     "target_of",
 ]
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -75,7 +78,11 @@ Verdicts = Promotion | VolatilityPromotion
 
 def target_of(promotion: Verdicts) -> Target:
     """What the verdicts are about."""
-    return DIRECTION if isinstance(promotion, Promotion) else VARIANCE
+    return _target(type(promotion))
+
+
+def _target(verdicts: type[Verdicts]) -> Target:
+    return DIRECTION if issubclass(verdicts, Promotion) else VARIANCE
 
 
 def compose_release(
@@ -150,24 +157,92 @@ def judged_weights(store: ArtifactStore, target: Target, served: Served) -> Cert
 
 
 def champions_of(store: ArtifactStore, verdicts: type[Verdicts]) -> list[Served]:
-    """Return the champions of the last certified verdicts of a kind; none if there are none."""
-    if store.current(verdicts.kind) is None:
-        return []
-    return verdicts.from_bytes(store.read(verdicts.kind)[0]).served()
+    """Return the champions of the last certified verdicts of a kind; none if there are none.
+
+    Verdicts that are damaged are passed over, or no later ones could ever be given. They may have retired a
+    champion of the verdicts before: it serves on only if what was released of them names it too. Whom only
+    the damaged verdicts named must pass anew. Both are logged.
+
+    Raises
+    ------
+    NotCertified
+        If the disk or the network refused to read: that may pass.
+    """
+    kind = verdicts.kind
+    try:
+        if store.current(kind) is None:
+            return []
+        return verdicts.from_bytes(store.read(kind)[0]).served()
+    except NotCertified as error:
+        _require_damage(error)
+        lost = set() if error.sha256 is None else {error.sha256}  # None: not even the pointer can be read
+    served: list[Served] = []
+    for certificate in store.versions(kind):
+        if (data := _sound_bytes(store, certificate)) is not None:
+            served = verdicts.from_bytes(data).served()
+            break
+        lost.add(certificate.sha256)
+    weights = _target(verdicts).weights
+    for release, made in _releases(store):
+        if made.inputs.get(kind) in lost:
+            named = {v for v in release.versions if v.asset == weights}
+            kept = [one for one in served if _weights_of(weights, one) in named]
+            gone = [one for one in served if one not in kept]
+            anew = named - {_weights_of(weights, one) for one in served}
+            _log.warning("no longer in service by %s that is damaged: %s", kind, gone or "none")
+            _log.warning("released by %s that is damaged, must pass anew: %s", kind, anew or "none")
+            served = kept
+    _log.warning("the last %s is damaged; in service by those before: %s", kind, served or "none")
+    return served
 
 
 def pin_champions(store: ArtifactStore, newest: Verdicts) -> None:
-    """Keep the weights and the reports of all champions, and of those an earlier release can bring back."""
+    """Keep the weights and the reports of all champions, and of those an earlier release can bring back.
+
+    What cannot be read names none, but what was released stays.
+    """
     target, served = target_of(newest), newest.served()
     for certificate in store.versions(newest.kind):
-        served += type(newest).from_bytes(store.read(newest.kind, None, certificate.sha256)[0]).served()
+        if (data := _sound_bytes(store, certificate)) is not None:
+            served += type(newest).from_bytes(data).served()
     pins: dict[tuple[str, str], set[str]] = {}
     for one in served:
         pins.setdefault((target.weights, one.symbol), set()).add(one.champion.weights_sha256)
         pins.setdefault((target.report, one.symbol), set()).add(one.champion.report_sha256)
+    for release, _ in _releases(store):
+        for v in release.versions:
+            if v.asset == target.weights:
+                pins.setdefault((v.asset, str(v.partition)), set()).add(v.sha256)
     for asset in (target.weights, target.report):
         for symbol in store.partitions(asset):
             store.pin(asset, symbol, pins.get((asset, symbol), set()))
+
+
+def _releases(store: ArtifactStore) -> Iterator[tuple[Release, Certificate]]:
+    """The releases kept that can be read, newest first."""
+    for certificate in store.versions(Release.kind):
+        if (data := _sound_bytes(store, certificate)) is not None:
+            yield Release.from_bytes(data), certificate
+
+
+def _sound_bytes(store: ArtifactStore, certificate: Certificate) -> bytes | None:
+    """Bytes of a version; None, and a line in the log, if they are damaged."""
+    try:
+        return store.read(certificate.asset, certificate.partition, certificate.sha256)[0]
+    except NotCertified as error:
+        _require_damage(error)
+        return None
+
+
+def _require_damage(error: NotCertified) -> None:
+    """Pass over what is damaged, but not what could not be read just now."""
+    if error.code == "unreadable":
+        raise error
+    _log.warning("passed over: %s", error)
+
+
+def _weights_of(asset: str, served: Served) -> ReleasedVersion:
+    return ReleasedVersion(asset, served.symbol, served.champion.weights_sha256, served.horizon)
 
 
 def _entry(certificate: Certificate, horizon: int | None = None) -> ReleasedVersion:

@@ -17,7 +17,8 @@ class Contest:
     """What was judged in one place.
 
     ``stands_for`` are the versions of its weights and report, None without a certified one; ``lead`` is by
-    how much it did better than the champion on the days of both, in whatever unit; ``told`` says so.
+    how much it did better than the champion on the days of both, in whatever unit; ``told`` says so. It is
+    not ``askable`` where the champion that was ``met`` could not be asked: it reads what there is no more.
     """
 
     verdict: str | None
@@ -25,12 +26,19 @@ class Contest:
     met: str | None = None
     lead: float = 0.0
     told: str = "no day in common"
+    askable: bool = True
 
 
 def sound_succession(
-    contests: Mapping[str, Contest], champions: Mapping[str, Champion], before: Mapping[str, Champion]
+    contests: Mapping[str, Contest],
+    champions: Mapping[str, Champion],
+    before: Mapping[str, Champion],
+    *,
+    void: bool = False,
 ) -> GateResult:
     """Whoever serves either served before, or passed now; who replaced a champion did better than it.
+
+    A champion that cannot be asked any more must be gone, and who passed now must have its place.
 
     Parameters
     ----------
@@ -38,10 +46,20 @@ def sound_succession(
         What was judged, by place: a symbol, or a symbol and a horizon.
     champions, before
         Who serves from now on, and who did until now, by place.
+    void
+        Whether the run's controls failed: then all champions stay.
     """
 
     def inspect(tally: Tally) -> str:
         tally.checked = len(champions) + len(before) + 1
+        for place, old in before.items():
+            if not void and _beyond_asking(contests.get(place), old):
+                due = contests[place].stands_for if contests[place].verdict == "PROMOTE" else None
+                require(
+                    _versions(champions.get(place)) == due,
+                    f"{place}: {old.weights_sha256[:12]} cannot be asked any more, the verdict was "
+                    f"{contests[place].verdict}, but {str(_versions(champions.get(place)))[:80]} serves",
+                )
         for place, champion in champions.items():
             contest, served = contests.get(place, Contest(None, None)), before.get(place)
             require(contest.verdict != "QUARANTINE", f"{place}: serves although it is in quarantine")
@@ -58,8 +76,25 @@ def sound_succession(
                     contest.met == served.weights_sha256,
                     f"{place}: replaced {served.weights_sha256[:12]}, but was compared with {contest.met}",
                 )
-                require(contest.lead > 0, f"{place}: replaced its champion, {contest.told}")
+                require(
+                    contest.lead > 0 or _beyond_asking(contest, served),
+                    f"{place}: replaced its champion, {contest.told}",
+                )
         gone = ", ".join(sorted(set(before) - set(champions))) or "none"
         return f"{len(champions)} in service, {len(before)} before; retired: {gone}"
 
     return verdict("succession_sound", inspect)
+
+
+def _beyond_asking(contest: Contest | None, champion: Champion) -> bool:
+    """A certified report says that it met this very champion, and that it could not be asked."""
+    return (
+        contest is not None
+        and contest.stands_for is not None
+        and contest.met == champion.weights_sha256
+        and not contest.askable
+    )
+
+
+def _versions(champion: Champion | None) -> tuple[str, str] | None:
+    return None if champion is None else (champion.weights_sha256, champion.report_sha256)

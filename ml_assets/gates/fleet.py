@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -72,13 +73,13 @@ def succession_sound(reports: Reports, promotion: Promotion, before: Mapping[str
         if isinstance(judged, Judged):
             gained, lost = _discordant(judged.report)
             told = f"right {gained} times where that was wrong and wrong {lost} times where that was right"
-            met = None if judged.report.champion is None else judged.report.champion.weights_sha256
-            contests[v.symbol] = Contest(
-                v.verdict, (judged.weights_sha256, judged.report_sha256), met, gained - lost, told
-            )
+            old, versions = judged.report.champion, (judged.weights_sha256, judged.report_sha256)
+            contests[v.symbol] = Contest(v.verdict, versions, lead=gained - lost, told=told)
+            if old is not None:
+                contests[v.symbol] = replace(contests[v.symbol], met=old.weights_sha256, askable=old.askable)
         else:
             contests[v.symbol] = Contest(v.verdict, None)
-    return sound_succession(contests, promotion.champions, before)
+    return sound_succession(contests, promotion.champions, before, void=promotion.void is not None)
 
 
 def _discordant(report: WalkForwardReport) -> tuple[int, int]:

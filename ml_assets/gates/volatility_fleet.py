@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -11,7 +12,7 @@ from ml_assets.gates._succession import Contest, sound_succession
 from ml_assets.gates.result import GateResult
 from ml_assets.skill import Champion, Judged, Served
 from ml_assets.skill.controls import CONTROLS, VARIANCE, WALK
-from ml_assets.volatility.report import VolatilityReport
+from ml_assets.volatility.report import VarianceRecord, VolatilityReport
 from ml_assets.volatility.verdicts import HorizonVerdict, VolatilityPromotion, VolatilityRule
 
 __all__ = [
@@ -92,28 +93,32 @@ def variance_succession_sound(
         judged, place = reports.get(v.symbol), f"{v.symbol} ({v.horizon} d)"
         contests[place] = Contest(v.verdict, None)
         if isinstance(judged, Judged):
-            met, mine, old = _meeting(judged.report, v.horizon)
+            record, mine, old = _meeting(judged.report, v.horizon)
             versions = (judged.weights_sha256, judged.report_sha256)
             told = f"QLIKE {mine:.4f} where that had {old:.4f}"
-            contests[place] = Contest(v.verdict, versions, met, old - mine, told)
-    return sound_succession(contests, _by_place(promotion.served()), _by_place(before))
+            contests[place] = Contest(v.verdict, versions, lead=old - mine, told=told)
+            if record is not None:
+                met, askable = record.weights_sha256, record.askable
+                contests[place] = replace(contests[place], met=met, askable=askable)
+    void = promotion.void is not None
+    return sound_succession(contests, _by_place(promotion.served()), _by_place(before), void=void)
 
 
 def _by_place(served: Iterable[Served]) -> dict[str, Champion]:
     return {f"{one.symbol} ({one.horizon} d)": one.champion for one in served}
 
 
-def _meeting(report: VolatilityReport, horizon: int) -> tuple[str | None, float, float]:
-    """The old model's version, and QLIKE of the new and of the old one on the days of both."""
+def _meeting(report: VolatilityReport, horizon: int) -> tuple[VarianceRecord | None, float, float]:
+    """The old model's record, and QLIKE of the new and of the old one on the days of both."""
     score = next((s for s in report.scores if s.horizon == horizon), None)
     if score is None or score.champion is None or not score.champion.dates:
-        return None, 0.0, 0.0
+        return None if score is None else score.champion, 0.0, 0.0
     stored = zip(score.dates, score.forecast, score.realized, strict=True)
     known = {day: (f, x) for day, f, x in stored}
     pairs = [(*known[day], f) for day, f in zip(score.champion.dates, score.champion.forecast, strict=True)]
     mine, x, old = np.array(pairs).T
     losses = float(np.mean(np.log(mine) + x / mine)), float(np.mean(np.log(old) + x / old))
-    return score.champion.weights_sha256, *losses
+    return score.champion, *losses
 
 
 def _standing(

@@ -38,7 +38,8 @@ def champion_record(
     Returns
     -------
     ChampionRecord
-        Without days where it cannot be asked: other features or another window.
+        Without days where it knows them all, and marked where it cannot be asked: other features or another
+        window.
     """
     position = sequences.positions("test")[:: sequences.horizon]
     known = int(np.searchsorted(sequences.dates, np.datetime64(weights.known_until), side="right")) - 1
@@ -46,7 +47,7 @@ def champion_record(
     position = position[position >= known + sequences.horizon]
     alike = (weights.feature_names, weights.window) == (sequences.feature_names, sequences.window)
     if not alike or not position.size:
-        return ChampionRecord(sha256, [], [])
+        return ChampionRecord(sha256, [], [], askable=alike)
     rows = np.isin(sequences.positions("test"), position)
     probability = predict(weights, sequences.X("test")[rows])
     return ChampionRecord(

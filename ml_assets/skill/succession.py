@@ -62,13 +62,15 @@ class Comparison:
     """Candidate and champion on the days that both have forecast unseen.
 
     ``replace_p`` is the paired one-sided p-value that the candidate is no better, ``decline_p`` that the
-    champion keeps what it promised; ``standing`` says in words how the champion did.
+    champion keeps what it promised; ``standing`` says in words how the champion did. ``askable`` is false
+    where the champion can forecast nothing any more, as its features or its window are gone.
     """
 
     days: int
     replace_p: float
     decline_p: float
     standing: str
+    askable: bool = True
 
 
 def succeed(
@@ -113,6 +115,11 @@ def succeed(
         if verdict == "PROMOTE":
             return candidate, "kept: scored again"
         return None, "retired: scored again, it no longer passes"
+    if comparison is not None and not comparison.askable:  # no day in common will ever come
+        why = "it cannot be asked any more, its features or its window are gone"
+        if verdict == "PROMOTE":
+            return candidate, f"replaced: {why}"
+        return None, f"retired: {why}, and the retrained model does not pass"
     days = 0 if comparison is None else comparison.days
     if comparison is None or days < rule.minimum_days:
         return champion, f"kept: {days} days in common with the new model, {rule.minimum_days} needed"
@@ -144,4 +151,5 @@ def compare_directions(report: WalkForwardReport, champion: Champion | None) -> 
         replace_p=paired_p(ours, theirs),
         decline_p=decline_p(theirs, champion.accuracy),
         standing=f"{share} on {len(at)} days where {champion.accuracy:.1%} was promised",
+        askable=record.askable,
     )

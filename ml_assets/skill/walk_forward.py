@@ -46,11 +46,15 @@ class Fold:
 
 @dataclass(frozen=True)
 class ChampionRecord:
-    """What the model in service said about the last fold's days, which it has not been trained on either."""
+    """What the model in service said about the last fold's days, which it has not been trained on either.
+
+    ``askable`` is false where it reads other features or another window than there are now.
+    """
 
     weights_sha256: str
     dates: list[str]
     probability: list[float]
+    askable: bool = True
 
 
 @dataclass(frozen=True)

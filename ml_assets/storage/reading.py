@@ -136,7 +136,7 @@ def read_version(slot: Slot, sha256: str) -> tuple[bytes, Certificate]:
             "wrong_bytes",
             f"{path} holds {len(data):,} bytes with sha256 {found[:12]}, certified are {certificate.size:,} "
             f"with {sha256[:12]}: it was damaged or overwritten",
-            f"{_AGAIN} (which repairs the file), {_OLDER}",
+            f"{_AGAIN}, {_OLDER}",
         )
     return data, certificate
 

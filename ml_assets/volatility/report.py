@@ -43,11 +43,15 @@ class VarianceFold:
 
 @dataclass(frozen=True)
 class VarianceRecord:
-    """What the model in service said at one horizon about days that it has not been trained on either."""
+    """What the model in service said at one horizon about days that it has not been trained on either.
+
+    ``askable`` is false where it reads other features or another window than there are now.
+    """
 
     weights_sha256: str
     dates: list[str]
     forecast: list[float]
+    askable: bool = True
 
 
 @dataclass(frozen=True)

@@ -40,14 +40,15 @@ def variance_record(
     Returns
     -------
     VarianceRecord
-        Without days where it cannot be asked: other features, another window or no such horizon.
+        Without days where it knows them all or has no such horizon, and marked where it cannot be asked:
+        other features or another window.
     """
     position, scored = sequences.positions("test"), np.array(score.dates, dtype="datetime64[D]")
     days = sequences.dates[position]
     position = position[(days > np.datetime64(weights.known_until)) & np.isin(days, scored)]
     alike = (weights.feature_names, weights.window) == (sequences.feature_names, sequences.window)
     if not alike or score.horizon not in weights.horizons or not position.size:
-        return VarianceRecord(sha256, [], [])
+        return VarianceRecord(sha256, [], [], askable=alike)
     forecast = predict(weights, position)[:, weights.horizons.index(score.horizon)]
     return VarianceRecord(
         sha256, [str(day) for day in sequences.dates[position]], [float(v) for v in forecast]
@@ -85,4 +86,5 @@ def compare_variances(score: HorizonScore, champion: Champion | None) -> Compari
         replace_p=diebold_mariano(ours, theirs),
         decline_p=diebold_mariano(rule, theirs),
         standing=f"{told} on {len(theirs)} days",
+        askable=score.champion.askable,
     )

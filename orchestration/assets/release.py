@@ -1,7 +1,8 @@
 """The verdict over the fleet and the manifest of what may be served."""
 
+from collections.abc import Mapping
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import dagster as dg
 
@@ -21,7 +22,9 @@ from orchestration.settings import Settings
 
 __all__ = ["ReleaseConfig", "promotion", "release"]
 
+T = TypeVar("T")
 Inputs = tuple[Certified[Any], ...]
+Newest = Mapping[str, Certified[Any] | Refusal]
 
 
 class ReleaseConfig(dg.Config):
@@ -81,9 +84,11 @@ def promotion(
     group_name="release",
     description="Manifest of the certified versions that may be served.",
     ins={
-        "verdicts": verified("promotion"),
-        "latency": verified("latency_benchmark"),
-        "options": verified("pinn_weights"),
+        # A new release needs them, and refuses to be made without. A rollback must be possible just when
+        # somebody has closed a gate of theirs.
+        "verdicts": verified("promotion", keep_refusals=True),
+        "latency": verified("latency_benchmark", keep_refusals=True),
+        "options": verified("pinn_weights", keep_refusals=True),
         # Judged by a command of its own: a help, but no need.
         "variance": verified("volatility_promotion", keep_refusals=True),
     },
@@ -96,23 +101,28 @@ def promotion(
 )
 def release(
     config: ReleaseConfig,
-    verdicts: Certified[Promotion],
-    latency: Certified[LatencyReport],
-    options: Certified[PinnWeights],
+    verdicts: Certified[Promotion] | Refusal,
+    latency: Certified[LatencyReport] | Refusal,
+    options: Certified[PinnWeights] | Refusal,
     variance: Certified[VolatilityPromotion] | Refusal,
     store: dg.ResourceParam[ArtifactStore],
 ) -> Staged:
     """Compose the manifest, or bring an earlier one back."""
     inputs: Inputs
     if config.rollback_to:
-        newest = {
-            r.label: r.certificate.sha256
-            for r in (verdicts, latency, options, variance)
-            if isinstance(r, Certified)
-        } | _refused(store, variance)
+        newest: Newest = {
+            Promotion.kind: verdicts,
+            "latency_benchmark": latency,
+            "pinn_weights": options,
+            VolatilityPromotion.kind: variance,
+        }
         earlier, verdicts, latency_made, variance, inputs = _earlier(store, config.rollback_to)
-        manifest = bring_back(earlier, {r.label: r.certificate.sha256 for r in inputs}, newest)
+        used = {r.label: r.certificate.sha256 for r in inputs}
+        _require_none_refused(config.rollback_to, used, newest)
+        manifest = bring_back(earlier, used, _known(store, newest))
     else:
+        verdicts, latency = _needed(Promotion.kind, verdicts), _needed("latency_benchmark", latency)
+        options = _needed("pinn_weights", options)
         why = (
             f"variance is not judged: {variance.reason}" if isinstance(variance, Refusal) else variance.value
         )
@@ -160,18 +170,43 @@ def _earlier(
     return Release.from_bytes(data), verdicts, latency, variance, inputs
 
 
-def _refused(store: ArtifactStore, variance: Certified[VolatilityPromotion] | Refusal) -> dict[str, str]:
-    """The newest verdicts on variance where they are in the store, but may not be read.
+def _needed(asset: str, given: Certified[T] | Refusal) -> Certified[T]:
+    """Refuse to make a new release without it."""
+    if isinstance(given, Refusal):
+        raise dg.Failure(
+            f"{asset} may not be read: {given.reason}. Materialize it again and let its gates pass, or serve "
+            "an earlier release: gated-mamba rollback.",
+            allow_retries=False,
+        )
+    return given
+
+
+def _require_none_refused(sha256: str, used: Mapping[str, str], newest: Newest) -> None:
+    """An earlier release may have been made of the very version that was closed since."""
+    for asset, given in newest.items():
+        if isinstance(given, Refusal) and given.sha256 is not None and used.get(asset) == given.sha256:
+            raise dg.Failure(
+                f"cannot go back to release {sha256[:12]}: it was made of {asset} {given.sha256[:12]}, which "
+                f"may not be read: {given.reason}. Choose another release.",
+                allow_retries=False,
+            )
+
+
+def _known(store: ArtifactStore, newest: Newest) -> dict[str, str]:
+    """The newest versions by asset, also those that are in the store, but may not be read.
 
     A gate may have been closed by hand. Automation sees that they are there: who goes back passes them over.
     """
-    if isinstance(variance, Certified) or variance.sha256 is None:
-        return {}
-    try:
-        store.read(VolatilityPromotion.kind, None, variance.sha256)
-    except NotCertified:
-        return {}
-    return {VolatilityPromotion.kind: variance.sha256}
+    found = {}
+    for asset, given in newest.items():
+        sha256 = given.sha256 if isinstance(given, Refusal) else given.certificate.sha256
+        if sha256 is None:  # nobody has said which version was refused
+            continue
+        try:
+            found[asset] = store.read(asset, None, sha256)[1].sha256
+        except NotCertified:
+            continue
+    return found
 
 
 def _earlier_variance(store: ArtifactStore, made: Certificate) -> Certified[VolatilityPromotion] | Refusal:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ml_assets.gates._verdict import all_pass
+from ml_assets.gates.champion import champion_asked
 from ml_assets.gates.folds import retrained_fold, same_count
 from ml_assets.gates.lineage import variance_lineage
 from ml_assets.gates.training import weights_finite_and_complete
@@ -154,7 +155,7 @@ def volatility_report(
     # Looked up once: verdicts in the meantime must not change whose record the gate expects.
     newest = weights.certificate.sha256
     served = {
-        h: served_model(store, VolatilityPromotion, "volatility_weights", symbol, newest, h)
+        h: _served(served_model(store, VolatilityPromotion, "volatility_weights", symbol, newest, h))
         for h in scored.horizons
     }
 
@@ -183,8 +184,12 @@ def volatility_report(
             "folds_sealed": lambda r: variance_folds(folds, rows, r),
             "every_test_day_scored": lambda r: variance_days_scored(prices.value, source, r),
             "figures_recomputed": lambda r: variance_figures(prices.value, folds, r),
-            "predictions_reproduced": lambda r: forecasts_reproduced(
-                folds, r, forecast_again, again, champion
+            "predictions_reproduced": lambda r: all_pass(
+                "predictions_reproduced",
+                [
+                    *(champion_asked(source, s.champion, served[s.horizon]) for s in r.scores),
+                    forecasts_reproduced(folds, r, forecast_again, again, champion),
+                ],
             ),
             "attempts_counted": lambda r: same_count(symbol, r, earlier),
         },
@@ -215,17 +220,20 @@ def _forecaster(
     return forecast
 
 
+def _served(found: tuple[str, bytes] | None) -> tuple[str, VolatilityWeights] | None:
+    return None if found is None else (found[0], VolatilityWeights.from_bytes(found[1]))
+
+
 def _champion(
-    found: tuple[str, bytes] | None, sequences: SequenceSet, score: HorizonScore, closes: Floats
+    found: tuple[str, VolatilityWeights] | None, sequences: SequenceSet, score: HorizonScore, closes: Floats
 ) -> VarianceRecord | None:
-    """What the model in service, found as version and bytes, says about the last fold."""
+    """What the model in service, found as version and weights, says about the last fold."""
     from ml_assets.volatility import predict_variance
 
     if found is None:
         return None
-    champion = VolatilityWeights.from_bytes(found[1])
     return variance_record(
-        sequences, score, champion, found[0], lambda w, at: predict_variance(w, sequences, closes, at)
+        sequences, score, found[1], found[0], lambda w, at: predict_variance(w, sequences, closes, at)
     )
 
 

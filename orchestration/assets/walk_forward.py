@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ml_assets.augmentation import AugmentConfig, augment_sequences
+from ml_assets.gates._verdict import all_pass
+from ml_assets.gates.champion import champion_asked
 from ml_assets.gates.folds import attempts_counted, folds_sealed, retrained_fold
 from ml_assets.gates.lineage import one_lineage
 from ml_assets.gates.skill import every_test_day_scored, figures_recomputed, predictions_reproduced
@@ -17,7 +19,7 @@ from ml_assets.prices import PriceHistory
 from ml_assets.reports.pictures import markdown_pictures
 from ml_assets.reports.walk_forward import walk_forward_pages
 from ml_assets.sequences import SequenceConfig, SequenceSet, build_sequences
-from ml_assets.skill import ChampionRecord, Promotion, WalkForwardReport, score
+from ml_assets.skill import Promotion, WalkForwardReport, score
 from ml_assets.skill.attempts import attempt_number, earlier_reports
 from ml_assets.skill.champion import champion_record
 from ml_assets.steps import Steps
@@ -76,11 +78,15 @@ def walk_forward_report(
         config = SequenceConfig(source.window, source.horizon, source.split, test_days)
         return build_sequences(history, config, steps=steps)
 
+    # Looked up once: verdicts in the meantime must not change whose record the gate expects.
+    served = _served(store, weights, sequences.value.symbol)
     scored = score(
         folds,
         [predict(model, number) for number in range(1, len(folds) + 1)],
         origins=[model(number).origin for number in range(1, len(folds) + 1)],
-        champion=_champion(store, sequences.value, weights),
+        champion=None
+        if served is None
+        else champion_record(sequences.value, served[1], served[0], predict_direction),
     )
     report = replace(scored, attempt=attempt_number(scored, earlier_reports(store, scored.symbol)))
     again = retrained_fold(weights.certificate.sha256, folds)
@@ -94,8 +100,12 @@ def walk_forward_report(
             "folds_sealed": lambda r: folds_sealed(prices.value, sequences.value, r, base, rebuild),
             "every_test_day_scored": lambda r: every_test_day_scored(sequences.value, r),
             "figures_recomputed": lambda r: figures_recomputed(prices.value, folds, r),
-            "predictions_reproduced": lambda r: predictions_reproduced(
-                folds, r, partial(predict, train()), again
+            "predictions_reproduced": lambda r: all_pass(
+                "predictions_reproduced",
+                [
+                    champion_asked(sequences.value, r.champion, served),
+                    predictions_reproduced(folds, r, partial(predict, train()), again),
+                ],
             ),
             "attempts_counted": lambda r: attempts_counted(store, r),
         },
@@ -134,16 +144,12 @@ def _base_of(store: ArtifactStore, weights: Certified[MambaWeights]) -> MambaBas
     return MambaBaseWeights.from_bytes(data)
 
 
-def _champion(
-    store: ArtifactStore, sequences: SequenceSet, weights: Certified[MambaWeights]
-) -> ChampionRecord | None:
-    """What the released model says about the last fold, if there is one and it is not this very version."""
-    from ml_assets.mamba import predict_direction
-
-    found = served_model(store, Promotion, "mamba_weights", sequences.symbol, weights.certificate.sha256)
-    if found is None:
-        return None
-    return champion_record(sequences, MambaWeights.from_bytes(found[1]), found[0], predict_direction)
+def _served(
+    store: ArtifactStore, weights: Certified[MambaWeights], symbol: str
+) -> tuple[str, MambaWeights] | None:
+    """Version and weights of the model in service, if there is one and it is not this very version."""
+    found = served_model(store, Promotion, "mamba_weights", symbol, weights.certificate.sha256)
+    return None if found is None else (found[0], MambaWeights.from_bytes(found[1]))
 
 
 def _metadata(report: WalkForwardReport, pages: Mapping[str, bytes]) -> dict[str, object]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pytest
 
+from ml_assets.gates.champion import champion_asked
 from ml_assets.skill.champion import champion_record
 from tests.unit.skill.makers import market
 
@@ -62,3 +63,29 @@ def test_no_day_whose_label_it_knows_is_asked(horizon: int, known: int) -> None:
 def test_a_champion_that_cannot_be_asked_has_no_days(change: dict[str, Any]) -> None:
     record = asked(1, "1999-01-01", **change)
     assert (record.dates, record.probability) == ([], [])
+    # Of one that knows all these days there will be others.
+    assert record.askable == ("known_until" in change)
+
+
+@pytest.mark.parametrize(
+    "change", [{}, {"window": 21}, {"feature_names": ("other",)}, {"known_until": "2099-01-01"}]
+)
+def test_the_gate_takes_no_champion_for_beyond_asking_that_is_not(change: dict[str, Any]) -> None:
+    _, sequences = market(1)
+    weights = Weights(**{"known_until": "1999-01-01", "feature_names": sequences.feature_names, **change})
+    record = asked(1, "1999-01-01", **change)
+    assert champion_asked(sequences, record, ("a" * 64, weights)).passed
+    wrong = replace(record, askable=not record.askable)
+    assert "its record says askable" in champion_asked(sequences, wrong, ("a" * 64, weights)).message
+    assert not champion_asked(sequences, wrong, ("a" * 64, weights)).passed
+
+
+def test_the_gate_wants_the_record_of_the_model_in_service() -> None:
+    _, sequences = market(1)
+    weights, record = Weights("1999-01-01", sequences.feature_names), asked(1, "1999-01-01")
+    assert champion_asked(sequences, None, None).passed
+    assert not champion_asked(sequences, None, ("a" * 64, weights)).passed
+    assert not champion_asked(sequences, record, None).passed
+    assert not champion_asked(sequences, record, ("b" * 64, weights)).passed
+    beyond = replace(record, askable=False)
+    assert not champion_asked(sequences, beyond, ("a" * 64, replace(weights, window=21))).passed, "with days"

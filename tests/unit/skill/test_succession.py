@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import json
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ml_assets.gates.fleet import succession_sound
-from ml_assets.skill import Champion, ChampionRecord, Judged, decide
+from ml_assets.skill import Champion, ChampionRecord, Judged, WalkForwardReport, decide
 from tests.unit.skill.makers import judged, report, with_controls
 
 DAYS = 600
@@ -19,7 +20,13 @@ OLD = Champion("0" * 64, "1" * 64, "2014-12-31", 0.57)
 
 
 def candidate(
-    *, passes: bool = True, new_right: float = 0.58, old_right: float = 0.57, common: int = 250, seed: int = 0
+    *,
+    passes: bool = True,
+    new_right: float = 0.58,
+    old_right: float = 0.57,
+    common: int = 250,
+    seed: int = 0,
+    askable: bool = True,
 ) -> Judged:
     """A report whose forecasts, and those of the champion on the last days, are right so often."""
     rng = np.random.default_rng(seed)
@@ -31,7 +38,7 @@ def candidate(
             base,
             realized=realized.tolist(),
             probability=_forecast(rng, realized, new_right).tolist(),
-            champion=ChampionRecord(OLD.weights_sha256, base.dates[DAYS - common :], old.tolist()),
+            champion=ChampionRecord(OLD.weights_sha256, base.dates[DAYS - common :], old.tolist(), askable),
         )
     )
 
@@ -130,11 +137,76 @@ def test_a_symbol_that_was_not_attempted_keeps_its_champion() -> None:
     assert promotion.champions["A"] == OLD
 
 
-@given(st.booleans(), st.floats(0.3, 0.8), st.floats(0.3, 0.8), st.integers(0, 400), st.integers(0, 99))
-def test_whatever_happens_the_independent_gate_agrees(
-    passes: bool, new_right: float, old_right: float, common: int, seed: int
+def test_a_champion_that_cannot_be_asked_any_more_gives_way() -> None:
+    """Its features are gone: it would never have a day in common with any challenger."""
+    found = candidate(common=0, askable=False)
+    champion, why = judge(found)
+    assert champion is not None
+    assert (champion.weights_sha256, why.split(":")[0]) == (found.weights_sha256, "replaced")
+    assert "cannot be asked any more" in why
+    champion, why = judge(candidate(passes=False, common=0, askable=False))
+    assert champion is None
+    assert why.startswith("retired: it cannot be asked any more")
+    stranger = dataclasses.replace(OLD, weights_sha256="7" * 64)  # not the one that the report has met
+    assert judge(found, stranger)[0] == stranger
+
+
+def test_a_void_run_leaves_a_champion_that_cannot_be_asked() -> None:
+    fleet = with_controls({"A": candidate(common=0, askable=False)})
+    fleet["CONTROL-EDGE"] = "crashed"
+    promotion = decide(fleet, champions={"A": OLD})
+    assert promotion.champions == {"A": OLD}
+    assert succession_sound(fleet, promotion, {"A": OLD}).passed
+
+
+@pytest.mark.parametrize(
+    ("passes", "askable", "serves", "noticed"),
+    [
+        (True, False, "new", None),
+        (True, False, "old", "cannot be asked any more"),
+        (True, False, None, "cannot be asked any more"),
+        (False, False, None, None),
+        (False, False, "old", "cannot be asked any more"),
+        (False, False, "new", "cannot be asked any more"),
+        (True, True, "new", "replaced its champion"),
+        (True, True, "old", None),
+    ],
+)
+def test_the_gate_derives_who_follows_one_that_cannot_be_asked(
+    passes: bool, askable: bool, serves: str | None, noticed: str | None
 ) -> None:
-    found = candidate(passes=passes, new_right=new_right, old_right=old_right, common=common, seed=seed)
+    found = candidate(passes=passes, common=0, askable=askable)
+    new = Champion(found.weights_sha256, found.report_sha256, "2016-01-01", 0.58)
+    champions = {"A": new if serves == "new" else OLD} if serves else {}
+    fleet = with_controls({"A": found})
+    promotion = dataclasses.replace(decide(fleet, champions={"A": OLD}), champions=champions)
+    result = succession_sound(fleet, promotion, {"A": OLD})
+    assert result.passed == (noticed is None)
+    assert (noticed or "") in result.message
+
+
+def test_a_report_from_before_the_mark_is_read() -> None:
+    made = candidate().report
+    plain = json.loads(made.to_bytes())
+    del plain["champion"]["askable"]
+    assert WalkForwardReport.from_bytes(json.dumps(plain).encode()) == made
+
+
+@given(
+    st.booleans(),
+    st.floats(0.3, 0.8),
+    st.floats(0.3, 0.8),
+    st.integers(0, 400),
+    st.integers(0, 99),
+    st.booleans(),
+)
+def test_whatever_happens_the_independent_gate_agrees(
+    passes: bool, new_right: float, old_right: float, common: int, seed: int, askable: bool
+) -> None:
+    found = candidate(
+        passes=passes, new_right=new_right, old_right=old_right, common=common if askable else 0, seed=seed,
+        askable=askable,
+    )  # fmt: skip
     champion, _ = judge(found)
     if champion not in (None, OLD):
         assert passes

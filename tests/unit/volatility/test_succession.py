@@ -33,7 +33,13 @@ SERVED = [Served("A", 1, OLD)]
 
 
 def candidate(
-    *, passes: bool = True, ours: float = 1.0, theirs: float = 1.0, common: int = 250, p: float = 1e-6
+    *,
+    passes: bool = True,
+    ours: float = 1.0,
+    theirs: float = 1.0,
+    common: int = 250,
+    p: float = 1e-6,
+    askable: bool = True,
 ) -> Judged[VolatilityReport]:
     """A report whose forecasts, and those of the champion on the last days, are so many times the variance.
 
@@ -49,7 +55,7 @@ def candidate(
         best_baseline="har", qlike={"model": -7.0 - gain, "har": -7.0}, mse={"model": 1.0, "har": 1.0},
         p_values={"har": p if passes else 0.9}, calibration=1.0,
         champion=VarianceRecord(
-            OLD.weights_sha256, dates[DAYS - common :], (theirs * variance)[DAYS - common :].tolist()
+            OLD.weights_sha256, dates[DAYS - common :], (theirs * variance)[DAYS - common :].tolist(), askable
         ),
     )  # fmt: skip
     other = replace(score, horizon=5, p_values={"har": 0.9}, champion=None)
@@ -105,6 +111,34 @@ def test_few_common_days_or_a_failed_run_decide_nothing() -> None:
     assert judge("out of memory") == (OLD.weights_sha256, "kept: no new certified report")
 
 
+def test_a_champion_that_cannot_be_asked_any_more_gives_way() -> None:
+    serving, why = judge(candidate(common=0, askable=False))
+    assert serving == "a" * 64
+    assert why.startswith("replaced: it cannot be asked any more")
+    serving, why = judge(candidate(passes=False, common=0, askable=False))
+    assert serving is None
+    assert why.startswith("retired: it cannot be asked any more")
+    assert judge(candidate(common=0))[1].startswith("kept: 0 days in common")
+
+
+def test_the_gate_derives_that_one_that_cannot_be_asked_is_gone() -> None:
+    fleet = {"A": candidate(common=0, askable=False), **judged(CONTROLS)}
+    promotion = decide_volatility(fleet, (1, 5), champions=SERVED)
+    kept = replace(promotion, champions={"A": {1: OLD}})
+    assert variance_succession_sound(fleet, promotion, SERVED).passed
+    assert "cannot be asked any more" in variance_succession_sound(fleet, kept, SERVED).message
+    fleet["A"] = candidate(common=0)  # it may be asked, but has no day in common
+    assert "replaced its champion" in variance_succession_sound(fleet, promotion_of(fleet), SERVED).message
+
+
+def promotion_of(fleet: dict[str, Judged[VolatilityReport] | str]) -> VolatilityPromotion:
+    """Verdicts that put the candidate in the place of the champion, whatever the rule says."""
+    found = fleet["A"]
+    assert isinstance(found, Judged)
+    usurper = Champion(found.weights_sha256, found.report_sha256, "2016-01-01")
+    return replace(decide_volatility(fleet, (1, 5), champions=SERVED), champions={"A": {1: usurper}})
+
+
 def test_a_void_run_changes_nothing() -> None:
     promotion = decide_volatility({"A": candidate(theirs=4.0)}, (1, 5), champions=SERVED)
     assert promotion.void is not None
@@ -152,8 +186,10 @@ def test_the_champion_is_asked_about_days_after_all_it_knows() -> None:
     assert str(sequences.dates[asked[0]]) == record.dates[0] > champion.known_until
     late = replace(champion, known_until=record.dates[10])
     assert variance_record(sequences, score, late, "c" * 64, predict).dates == record.dates[11:]
-    for other in (replace(champion, window=29), replace(champion, horizons=(2, 5))):
-        assert variance_record(sequences, score, other, "c" * 64, predict) == VarianceRecord("c" * 64, [], [])
+    for other, askable in ((replace(champion, window=29), False), (replace(champion, horizons=(2, 5)), True)):
+        assert variance_record(sequences, score, other, "c" * 64, predict) == VarianceRecord(
+            "c" * 64, [], [], askable
+        )
 
 
 Fleet = tuple[ArtifactStore, VolatilityPromotion, Certificate, Certificate]
