@@ -23,6 +23,7 @@ __all__ = [
     "Seen",
     "accuracy_drift",
     "feature_drift",
+    "limit_of",
     "look_for_drift",
 ]
 
@@ -216,8 +217,13 @@ def accuracy_drift(
     live = int(right[:days].sum())
     p = float(hypergeom.cdf(live, days + reported_days, live + reported_hits, days))
     return AccuracyDrift(
-        look, days, live, reported_days, reported_hits, min(p, 1.0), false_alarms / (look * (look + 1))
+        look, days, live, reported_days, reported_hits, min(p, 1.0), limit_of(look, false_alarms)
     )
+
+
+def limit_of(look: int, false_alarms: float) -> float:
+    """p-value at which a look, counted from 1, finds drift; over all looks they add up to `false_alarms`."""
+    return false_alarms / (look * (look + 1))
 
 
 def feature_drift(

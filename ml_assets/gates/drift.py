@@ -106,11 +106,12 @@ def features_recomputed(
         starts = sorted({int(i) for i in np.linspace(0, m - n, min(_STRETCHES, m - n + 1))})
         ratios, then = [], []
         for column, now in zip(before.T, recent.T, strict=True):
+            grid = np.quantile(column, np.linspace(0, 1, _QUANTILES))
             of_stretches = [
-                _distance(column[i : i + n], np.delete(column, np.s_[i : i + n]), column) for i in starts
+                _distance(column[i : i + n], np.delete(column, np.s_[i : i + n]), grid) for i in starts
             ]
             typical = max(sum(of_stretches) / len(starts), 1.0 / n)
-            ratios.append(_distance(now, column, column) / typical)
+            ratios.append(_distance(now, column, grid) / typical)
             then.append(np.array(of_stretches) / typical)
         worst = int(np.argmax(ratios))
         beyond = sum(np.max(then, axis=0) >= ratios[worst])
@@ -129,8 +130,7 @@ def features_recomputed(
     return verdict("features_recomputed", inspect)
 
 
-def _distance(some: Floats, others: Floats, reference: Floats) -> float:
-    """Largest difference of two distribution functions at quantiles of the reference."""
-    grid = np.quantile(reference, np.linspace(0, 1, _QUANTILES))
+def _distance(some: Floats, others: Floats, grid: Floats) -> float:
+    """Largest difference of two distribution functions at the points of a grid."""
     a, b = (np.searchsorted(np.sort(x), grid, side="right") / len(x) for x in (some, others))
     return float(np.abs(a - b).max())

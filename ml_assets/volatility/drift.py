@@ -15,7 +15,7 @@ import numpy.typing as npt
 from scipy.stats import t as student
 
 from ml_assets.artifact import JsonArtifact
-from ml_assets.drift import FeatureDrift, Seen
+from ml_assets.drift import FeatureDrift, Seen, limit_of
 from ml_assets.volatility.losses import LEAST_DAYS, lowest_frequencies
 
 __all__ = ["LossDrift", "VarianceLook", "VolatilityDriftReport", "loss_drift", "place_of"]
@@ -155,7 +155,7 @@ def loss_drift(
         reported_days=then.size,
         reported_excess=float(then.mean()),
         p_value=_p_value(now, then, horizon),
-        limit=false_alarms / (look * (look + 1)),
+        limit=limit_of(look, false_alarms),
     )
 
 
