@@ -17,7 +17,7 @@ from ml_assets.reports.pictures import BLUE, GREY, ORANGE, drawing
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["bucket_picture", "day_picture", "walk_pages", "walk_table"]
+__all__ = ["walk_pages", "walk_table"]
 
 _COLORS = {"sticky_moneyness": ORANGE, "sticky_strike": GREY, "smile": BLUE}
 _NAMES = {
@@ -61,7 +61,7 @@ def walk_table(walk: OptionWalkForward) -> str:
     return "\n".join(rows)
 
 
-def day_picture(walk: OptionWalkForward) -> bytes:
+def _day_picture(walk: OptionWalkForward) -> bytes:
     """Mean absolute error by day, as PNG."""
     days = _figures(walk, "day")
     dates = np.array(list(days), dtype="datetime64[D]")
@@ -79,7 +79,7 @@ def day_picture(walk: OptionWalkForward) -> bytes:
     return picture.png
 
 
-def bucket_picture(walk: OptionWalkForward) -> bytes:
+def _bucket_picture(walk: OptionWalkForward) -> bytes:
     """Mean absolute error by strike over forward and by time to expiry, as PNG."""
     with drawing(width=9.0) as picture:
         both = picture.figure.subplots(1, 2)
@@ -113,7 +113,7 @@ def walk_pages(walk: OptionWalkForward, pricer: NetworkPricer) -> dict[str, byte
         What has priced the walk.
     """
     place = f"options/{walk.name}"
-    pictures = {f"{place}_by_day.png": day_picture(walk), f"{place}_by_kind.png": bucket_picture(walk)}
+    pictures = {f"{place}_by_day.png": _day_picture(walk), f"{place}_by_kind.png": _bucket_picture(walk)}
     return {f"{place}.md": _page(walk, pricer).encode(), **pictures}
 
 

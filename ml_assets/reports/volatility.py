@@ -13,12 +13,12 @@ from ml_assets.volatility.report import HorizonScore, VolatilityReport
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["volatility_pages", "volatility_picture"]
+__all__ = ["volatility_pages"]
 
 _YEAR = 252  # trading days
 
 
-def volatility_picture(report: VolatilityReport) -> bytes:
+def _picture(report: VolatilityReport) -> bytes:
     """Draw forecast against realized volatility, and QLIKE by model, at each horizon."""
     rows = len(report.scores)
     with drawing(11.0, 3.2 * rows) as picture:
@@ -33,7 +33,7 @@ def volatility_pages(report: VolatilityReport) -> dict[str, bytes]:
     """Return the page of one symbol and its picture, by path."""
     folder, name = "volatility", slug(report.symbol)
     return {
-        f"{folder}/{name}.png": volatility_picture(report),
+        f"{folder}/{name}.png": _picture(report),
         f"{folder}/{name}.md": _page(report, f"{name}.png").encode(),
     }
 

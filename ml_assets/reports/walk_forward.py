@@ -14,7 +14,7 @@ from ml_assets.symbols import slug
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["calibration", "confusion", "walk_forward_pages", "walk_forward_picture"]
+__all__ = ["calibration", "confusion", "walk_forward_pages"]
 
 _ROLLING = 120  # days
 _BINS = 5
@@ -33,7 +33,7 @@ def calibration(report: WalkForwardReport) -> list[tuple[float, float, int]]:
     return [(float(probability[g].mean()), float(rose[g].mean()), len(g)) for g in groups if len(g)]
 
 
-def walk_forward_picture(report: WalkForwardReport) -> bytes:
+def _picture(report: WalkForwardReport) -> bytes:
     """Draw accuracy over time beside always-up, calibration, and confusion."""
     with drawing(11.0, 3.4) as picture:
         over_time, calibrated, confused = picture.figure.subplots(1, 3, width_ratios=(2.2, 1.0, 0.8))
@@ -47,7 +47,7 @@ def walk_forward_pages(report: WalkForwardReport) -> dict[str, bytes]:
     """Return the page of one symbol and its picture, by path."""
     folder, name = "walk_forward", slug(report.symbol)
     return {
-        f"{folder}/{name}.png": walk_forward_picture(report),
+        f"{folder}/{name}.png": _picture(report),
         f"{folder}/{name}.md": _page(report, f"{name}.png").encode(),
     }
 

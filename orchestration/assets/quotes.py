@@ -1,5 +1,6 @@
 """Quotes of real options (or simulated ones), and what yesterday's volatilities say about today's prices."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
 import dagster as dg
@@ -22,8 +23,8 @@ from ml_assets.gates.quotes import (
 from ml_assets.pinn import PinnWeights
 from ml_assets.pinn.pricer import NetworkPricer
 from ml_assets.prices import PriceSourceError
-from ml_assets.reports.option_walk_forward import bucket_picture, day_picture, walk_pages, walk_table
-from ml_assets.reports.pictures import markdown_picture
+from ml_assets.reports.option_walk_forward import walk_pages, walk_table
+from ml_assets.reports.pictures import markdown_pictures
 from orchestration.gating import Certified, Staged, gated_asset, verified
 from orchestration.settings import Settings
 
@@ -94,6 +95,7 @@ def option_walk_forward(quotes: Certified[OptionChains], network: Certified[Pinn
         walk = walk_chains(quotes.value, pricer, versions)
     except ValueError as error:
         raise dg.Failure(str(error), allow_retries=False) from error
+    pages = walk_pages(walk, pricer)
     return Staged(
         walk,
         gates={
@@ -103,16 +105,15 @@ def option_walk_forward(quotes: Certified[OptionChains], network: Certified[Pinn
             "certified_versions": lambda w: certified_versions(w, versions),
         },
         inputs=[quotes, network],
-        metadata=_shown(walk, pricer),
-        pages=walk_pages(walk, pricer),
+        metadata=_shown(walk, pricer, pages),
+        pages=pages,
     )
 
 
-def _shown(walk: OptionWalkForward, pricer: NetworkPricer) -> dict[str, object]:
+def _shown(walk: OptionWalkForward, pricer: NetworkPricer, pages: Mapping[str, bytes]) -> dict[str, object]:
     mean, error, won = walk.gain()
     pictures = {
-        "error_by_day": markdown_picture(day_picture(walk), "error by day"),
-        "error_by_kind": markdown_picture(bucket_picture(walk), "error by kind of option"),
+        f"error_by_{name.rpartition('_')[2]}": picture for name, picture in markdown_pictures(pages).items()
     }
     return {
         "quotes_are": _kind(walk.simulated),
