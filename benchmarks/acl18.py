@@ -22,10 +22,10 @@ from numpy.typing import NDArray
 
 from benchmarks.acl18_data import Stock, load_stocks, pool_stocks
 from benchmarks.acl18_page import Row, page
-from ml_assets.augmentation import augment_sequences
+from ml_assets.forecasts.direction.baselines import boosting_forecast, logistic_forecast
 from ml_assets.mamba import MambaBaseWeights, MambaWeights, predict_outputs, train_base, train_mamba
-from ml_assets.skill.baselines import boosting_forecast, logistic_forecast
 from ml_assets.training.backend import limit_threads
+from ml_assets.windows.augmentation import augment_sequences
 
 __all__ = ["main"]
 

@@ -11,13 +11,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ml_assets.ledger import build_ledger, tradable_rows, training_days
 from ml_assets.mamba import PooledSet
 from ml_assets.mamba.examples import standardized_targets
 from ml_assets.prices import PriceHistory, open_source
-from ml_assets.scaling import fit_scale
-from ml_assets.sequence_set import SequenceSet
-from ml_assets.sequences import SequenceConfig, build_sequences
+from ml_assets.windows.rows import build_ledger, tradable_rows, training_days
+from ml_assets.windows.scaling import fit_scale
+from ml_assets.windows.sequence_set import SequenceSet
+from ml_assets.windows.sequences import SequenceConfig, build_sequences
 
 __all__ = ["PUBLISHED_ROWS", "Stock", "load_stocks", "pool_stocks"]
 

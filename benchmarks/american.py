@@ -18,14 +18,14 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.machine import described
-from ml_assets.gates.american_options import random_americans
+from ml_assets.gates.options.american_options import random_americans
 from ml_assets.pinn import PINNCache
 from ml_assets.pinn.american import AmericanDomain, AmericanRecipe, AmericanWeights, value_american
 from ml_assets.pinn.american.binomial import value_binomial
 from ml_assets.pinn.american.premium import reduced_put
 from ml_assets.pinn.american.quantlib import QuantLibReference
-from ml_assets.pinn.certified import certified_american_weights
 from ml_assets.pinn.quotes import Quotes, make_quotes
+from ml_assets.pinn.serving.certified import certified_american_weights
 
 Array = npt.NDArray[np.float64]
 Engine = Callable[[Any, Any], Any]

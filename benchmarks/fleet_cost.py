@@ -26,8 +26,8 @@ import numpy as np
 import psutil
 
 from benchmarks.machine import described
-from ml_assets.simulation import simulate
-from ml_assets.skill.controls import CONTROLS
+from ml_assets.forecasts.controls import CONTROLS
+from ml_assets.prices.simulated import simulate
 from orchestration.definitions import DATA_ASSETS, MODEL_ASSETS
 from orchestration.instance import open_instance
 from orchestration.settings import Settings
@@ -105,7 +105,7 @@ def run(folder: Path) -> tuple[int, Watch]:
         "ML_ASSETS_PRICES": str(folder / "prices"),
         "ML_ASSETS_WORKERS": "1",
     }
-    command = [sys.executable, "-m", "orchestration.cli", "run", "--all"]
+    command = [sys.executable, "-m", "orchestration.cli.command_line", "run", "--all"]
     process = subprocess.Popen(command, env=environment)
     watch = Watch(psutil.Process(process.pid))
     watcher = threading.Thread(target=watch.sample)

@@ -22,12 +22,12 @@ from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
 from benchmarks.machine import described
-from ml_assets.augmentation import AugmentedSet, augment_sequences
 from ml_assets.mamba import pool_sequences, predict_direction, train_base, train_mamba
-from ml_assets.sequence_set import SequenceSet
-from ml_assets.sequences import SequenceConfig, build_sequences
-from ml_assets.simulation import simulate
+from ml_assets.prices.simulated import simulate
 from ml_assets.training.backend import limit_threads
+from ml_assets.windows.augmentation import AugmentedSet, augment_sequences
+from ml_assets.windows.sequence_set import SequenceSet
+from ml_assets.windows.sequences import SequenceConfig, build_sequences
 
 __all__ = ["main"]
 

@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 
 from benchmarks.machine import described
-from ml_assets.gates.latency import latency_gate
+from ml_assets.gates.options.latency import latency_gate
 from ml_assets.pinn import PinnRecipe, measure_latency
 from ml_assets.reports.option_latency import latency_tables
 

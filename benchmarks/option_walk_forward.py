@@ -17,9 +17,9 @@ from ml_assets.chains.figures import Pricer
 from ml_assets.chains.panel import WalkRules, build_panel, contract_terms
 from ml_assets.chains.walk_forward import Versions, walk_chains
 from ml_assets.pinn import certified_weights
-from ml_assets.pinn.closed_form import value_closed_form
-from ml_assets.pinn.pricer import NetworkPricer
+from ml_assets.pinn.european.closed_form import value_closed_form
 from ml_assets.pinn.quotes import Quotes
+from ml_assets.pinn.serving.pricer import NetworkPricer
 from ml_assets.reports.option_walk_forward import walk_table
 
 PEER_OPTIONS = 2_000

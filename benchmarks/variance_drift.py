@@ -12,8 +12,8 @@ import numpy as np
 
 from benchmarks.machine import described
 from benchmarks.variance_tests import lasting, outcomes
-from ml_assets.volatility import qlike
-from ml_assets.volatility.drift import loss_drift
+from ml_assets.forecasts.variance import qlike
+from ml_assets.forecasts.variance.drift import loss_drift
 
 RUNS, REPORTED, BLOCK, LOOKS = 400, 1000, 60, 20
 DAYS = REPORTED + BLOCK * LOOKS

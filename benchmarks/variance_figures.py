@@ -10,10 +10,10 @@ from collections import Counter
 
 import numpy as np
 
-from ml_assets.skill.controls import CONTROLS
+from ml_assets.forecasts.controls import CONTROLS
+from ml_assets.forecasts.variance import HorizonScore, VolatilityPromotion, VolatilityReport
+from ml_assets.forecasts.variance.fitted_baselines import BASELINES
 from ml_assets.storage import ArtifactStore
-from ml_assets.volatility import HorizonScore, VolatilityPromotion, VolatilityReport
-from ml_assets.volatility.rivals import BASELINES
 
 
 def main(root: str) -> None:

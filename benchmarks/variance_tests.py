@@ -14,7 +14,7 @@ from scipy.optimize import brentq
 from scipy.stats import t as student
 
 from benchmarks.machine import described
-from ml_assets.volatility import diebold_mariano, qlike
+from ml_assets.forecasts.variance import diebold_mariano, qlike
 
 RUNS = 400
 OMEGA, ALPHA, BETA = 0.03, 0.07, 0.90

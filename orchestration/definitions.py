@@ -7,9 +7,9 @@ from typing import Any
 
 import dagster as dg
 
-from ml_assets.skill.controls import ControlledSource
-from ml_assets.steps import Steps
+from ml_assets.forecasts.controls import ControlledSource
 from ml_assets.storage import ArtifactStore
+from ml_assets.windows.steps import Steps
 from orchestration.assets.american import american_weights
 from orchestration.assets.base import mamba_base_weights
 from orchestration.assets.drift import drift_report
@@ -28,7 +28,7 @@ from orchestration.assets.volatility_verdict import volatility_promotion
 from orchestration.assets.walk_forward import walk_forward_report
 from orchestration.automation import Graph, build_schedules, build_sensors, fleet_update, with_freshness
 from orchestration.gating import collect_gates
-from orchestration.io_managers import GatedIOManager
+from orchestration.gating.io_manager import GatedIOManager
 from orchestration.resources import LazySource, open_store
 from orchestration.settings import Settings
 

@@ -17,8 +17,8 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from ml_assets.forecasts.controls import CONTROLS
 from ml_assets.prices import LayoutHint
-from ml_assets.skill.controls import CONTROLS
 
 __all__ = ["DEFAULT_UNIVERSE", "Settings"]
 
@@ -146,7 +146,9 @@ class Settings(BaseSettings):
     @field_validator("retrain_cron")
     @classmethod
     def _is_cron(cls, value: str) -> str:
-        from orchestration._dagster_private import is_valid_cron  # imports Dagster: not for the default
+        from orchestration.gating._dagster_private import (
+            is_valid_cron,  # imports Dagster: not for the default
+        )
 
         if not is_valid_cron(value):
             raise ValueError(

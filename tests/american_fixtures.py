@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ml_assets.gates.american import AmericanThresholds
+from ml_assets.gates.options.american import AmericanThresholds
 from ml_assets.pinn.american import AmericanDomain, AmericanRecipe, AmericanWeights
 from ml_assets.pinn.american.weights import INPUTS
 from ml_assets.pinn.weights import glorot_parameters, layer_shapes

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ml_assets.gates.options import pinn_gates
+from ml_assets.gates.options.options import pinn_gates
 from ml_assets.pinn import Domain, LatencyReport, PinnRecipe, PinnWeights
-from ml_assets.pinn.latency import Peer
-from ml_assets.pinn.timing import Timing
+from ml_assets.pinn.serving.latency import Peer
+from ml_assets.pinn.serving.timing import Timing
 from ml_assets.pinn.weights import initial_parameters
 from ml_assets.storage import ArtifactStore, FileLock, GateVerdict, certify
 
@@ -40,7 +40,7 @@ def quick_weights(tmp_path_factory: pytest.TempPathFactory) -> PinnWeights:
     path = shared_folder(tmp_path_factory) / "pinn_quick.npz"
     with FileLock(path.with_suffix(".lock"), timeout=300):
         if not path.exists():
-            from ml_assets.pinn.training import train_pinn
+            from ml_assets.pinn.european.training import train_pinn
 
             path.write_bytes(train_pinn(PinnRecipe.quick()).to_bytes())
     return PinnWeights.from_bytes(path.read_bytes())

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from benchmarks.calibration.fleets import Fleet, Score
-from ml_assets.skill import ar1_forecast, hit_rate, majority_forecast, persistence_forecast
-from ml_assets.skill.statistics import pesaran_timmermann
+from ml_assets.forecasts.direction import ar1_forecast, hit_rate, majority_forecast, persistence_forecast
+from ml_assets.forecasts.statistics import pesaran_timmermann
 
 __all__ = ["drawn_fleet", "drawn_score"]
 

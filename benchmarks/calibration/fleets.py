@@ -11,8 +11,8 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 from scipy.stats import binom
 
-from ml_assets.skill import Judged, PromotionRule, WalkForwardReport, decide
-from ml_assets.skill.controls import EDGE, WALK
+from ml_assets.forecasts.controls import EDGE, WALK
+from ml_assets.forecasts.direction import Judged, PromotionRule, WalkForwardReport, decide
 
 __all__ = ["CONTROLS_AS_THEY_MUST", "NAIVE", "RULES", "Fleet", "Found", "Score", "Tally", "judge"]
 

@@ -61,7 +61,7 @@ def page(found: Calibration) -> str:
         f"Written by `make calibrate` on {datetime.now(UTC).date()}; do not edit. {described()} "
         f"Trained for {results.cpu_seconds / 60:.0f} CPU minutes.",
         "",
-        f"A fleet has {found.symbols} symbols. The rule is the product's own (`ml_assets.skill.decide`), "
+        f"A fleet has {found.symbols} symbols. The rule is the product's own (`forecasts.direction.decide`), "
         "with the two controls beside every fleet. *Drawn* forecasts are right with a given probability "
         "and need no training: they show the statistical rule alone. *Trained* ones come from the real "
         "path: simulated prices, sequences, folds, base model, a Mamba per symbol and fold, score. "

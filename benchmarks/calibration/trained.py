@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.calibration.fleets import RULES, Score, Tally
-from ml_assets.augmentation import augment_sequences
+from ml_assets.forecasts.controls import DIRECTION_CONTROLS, ControlledSource
+from ml_assets.forecasts.direction import score
 from ml_assets.mamba import (
     BASE_RECIPE,
     MambaBaseWeights,
@@ -28,11 +29,10 @@ from ml_assets.mamba import (
     train_mamba,
 )
 from ml_assets.prices.default_set import default_source
-from ml_assets.sequence_set import SequenceSet
-from ml_assets.sequences import SequenceConfig, build_sequences
-from ml_assets.simulation import simulate
-from ml_assets.skill import score
-from ml_assets.skill.controls import DIRECTION_CONTROLS, ControlledSource
+from ml_assets.prices.simulated import simulate
+from ml_assets.windows.augmentation import augment_sequences
+from ml_assets.windows.sequence_set import SequenceSet
+from ml_assets.windows.sequences import SequenceConfig, build_sequences
 
 __all__ = ["DAYS", "PARTS", "WALK", "Cell", "Results", "train_cell", "train_controls", "train_symbol"]
 

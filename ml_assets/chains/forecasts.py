@@ -13,7 +13,7 @@ from ml_assets.chains.cleaning import KEY
 from ml_assets.chains.panel import STATED, WalkRules, build_panel, day_pairs, priced
 from ml_assets.chains.parity import EXPIRY_KEY
 from ml_assets.chains.smile import COEFFICIENTS, SmileLearner, smile_design
-from ml_assets.pinn.closed_form import value_closed_form
+from ml_assets.pinn.european.closed_form import value_closed_form
 
 __all__ = ["LAST_PRICE", "MODELS", "VOL_MODELS", "forecast_walk"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from ml_assets.pinn.closed_form import value_closed_form
+from ml_assets.pinn.european.closed_form import value_closed_form
 from ml_assets.pinn.quotes import Quotes
 
 __all__ = ["forward_quotes", "implied_volatility"]

@@ -14,7 +14,7 @@ from ml_assets.chains.cleaning import KEY
 from ml_assets.chains.implied import forward_quotes, implied_volatility
 from ml_assets.chains.parity import EXPIRY_KEY
 from ml_assets.chains.times import sessions_to_expiry
-from ml_assets.pinn.closed_form import value_closed_form
+from ml_assets.pinn.european.closed_form import value_closed_form
 from ml_assets.pinn.quotes import Quotes
 
 __all__ = ["OPTION_KEY", "STATED", "WalkRules", "build_panel", "contract_terms", "day_pairs", "priced"]

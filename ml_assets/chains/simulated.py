@@ -12,7 +12,7 @@ from ml_assets.chains.chains import OptionChains
 from ml_assets.chains.implied import forward_quotes
 from ml_assets.chains.reading import ROW_COLUMNS, ChainRows
 from ml_assets.chains.times import sessions_to_expiry, years_to_expiry
-from ml_assets.pinn.closed_form import value_closed_form
+from ml_assets.pinn.european.closed_form import value_closed_form
 
 __all__ = ["SimulatedMarket", "simulate_chains"]
 

@@ -6,13 +6,13 @@ their modules.
 
 from __future__ import annotations
 
-from ml_assets.gates.augmented_ledger import augmented_ledger
-from ml_assets.gates.causal import causal
-from ml_assets.gates.ledger import ledger
-from ml_assets.gates.non_interference import augmented_non_interference, non_interference
-from ml_assets.gates.oracle import oracle
-from ml_assets.gates.result import GateResult
-from ml_assets.gates.scale import scale
+from ml_assets.gates.core import GateResult
+from ml_assets.gates.data.augmented_ledger import augmented_ledger
+from ml_assets.gates.data.causal import causal
+from ml_assets.gates.data.ledger import ledger
+from ml_assets.gates.data.non_interference import augmented_non_interference, non_interference
+from ml_assets.gates.data.oracle import oracle
+from ml_assets.gates.data.scale import scale
 
 __all__ = [
     "GateResult",

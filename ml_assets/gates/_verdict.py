@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from ml_assets.gates.result import GateResult
+from ml_assets.gates.core import GateResult
 
 __all__ = ["Tally", "Violation", "all_pass", "require", "verdict"]
 

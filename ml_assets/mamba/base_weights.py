@@ -9,7 +9,6 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from ml_assets.augmented_set import AugmentedSet
 from ml_assets.mamba.config import MambaConfig, TrainingRecipe
 from ml_assets.mamba.shapes import weight_shapes
 from ml_assets.mamba.weight_file import (
@@ -20,6 +19,7 @@ from ml_assets.mamba.weight_file import (
     require_shapes,
     write_file,
 )
+from ml_assets.windows.augmented_set import AugmentedSet
 
 __all__ = ["MambaBaseWeights"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ml_assets.augmented_set import AugmentedSet
+from ml_assets.windows.augmented_set import AugmentedSet
 
 __all__ = ["direction_figures", "direction_losses", "validation_figures"]
 

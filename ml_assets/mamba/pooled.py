@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ml_assets.mamba.examples import standardized_targets
-from ml_assets.scaling import fit_scale, normalize
-from ml_assets.sequence_set import SequenceSet
+from ml_assets.windows.scaling import fit_scale, normalize
+from ml_assets.windows.sequence_set import SequenceSet
 
 __all__ = ["PooledSet", "pool_sequences", "validation_start"]
 

@@ -13,8 +13,8 @@ from ml_assets.mamba.config import MambaConfig
 from ml_assets.mamba.model import MambaModel
 from ml_assets.mamba.trainer import predictor
 from ml_assets.mamba.weights import MambaWeights, StoredModel
-from ml_assets.scaling import normalize
 from ml_assets.training.backend import tf
+from ml_assets.windows.scaling import normalize
 
 __all__ = ["DirectionStream", "model_from_weights", "predict_direction", "predict_outputs", "predict_returns"]
 

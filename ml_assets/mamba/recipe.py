@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from ml_assets.augmented_set import AugmentedSet
 from ml_assets.mamba.base_weights import MambaBaseWeights
 from ml_assets.mamba.config import MambaConfig, TrainingRecipe
 from ml_assets.mamba.examples import Examples, check_windows, drawn_rows, standardized_targets
@@ -19,6 +18,7 @@ from ml_assets.mamba.fitting import Fitted, Progress, fit
 from ml_assets.mamba.shapes import layer_of
 from ml_assets.mamba.trainer import Trainer, compiled_trainer
 from ml_assets.mamba.weights import MambaWeights, Origin
+from ml_assets.windows.augmented_set import AugmentedSet
 
 __all__ = ["train_mamba"]
 

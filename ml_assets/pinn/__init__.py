@@ -8,18 +8,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ml_assets.pinn.certified import certified_weights
-from ml_assets.pinn.closed_form import black_scholes
+from ml_assets.pinn.european.closed_form import black_scholes
 from ml_assets.pinn.model import OptionPricingPINN
 from ml_assets.pinn.quotes import QuoteError
 from ml_assets.pinn.recipe import Domain, PinnRecipe
-from ml_assets.pinn.serving import PINNCache
+from ml_assets.pinn.serving.cache import PINNCache
+from ml_assets.pinn.serving.certified import certified_weights
 from ml_assets.pinn.weights import PinnWeights, WeightsError
 
 if TYPE_CHECKING:
-    from ml_assets.pinn.latency import LatencyError, LatencyReport, measure_latency
+    from ml_assets.pinn.european.training import train_pinn
     from ml_assets.pinn.progress import Progress
-    from ml_assets.pinn.training import train_pinn
+    from ml_assets.pinn.serving.latency import LatencyError, LatencyReport, measure_latency
 
 __all__ = [
     "Domain",
@@ -39,11 +39,11 @@ __all__ = [
 ]
 
 _LAZY = {
-    "LatencyError": "latency",
-    "LatencyReport": "latency",
+    "LatencyError": "serving.latency",
+    "LatencyReport": "serving.latency",
     "Progress": "progress",
-    "measure_latency": "latency",
-    "train_pinn": "training",
+    "measure_latency": "serving.latency",
+    "train_pinn": "european.training",
 }
 
 

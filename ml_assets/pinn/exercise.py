@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ml_assets.pinn.greeks import value_quotes
+from ml_assets.pinn.european.greeks import value_quotes
 from ml_assets.pinn.quotes import GREEKS, QuoteError, Quotes
 from ml_assets.pinn.weights import PinnWeights
 

@@ -144,7 +144,7 @@ class OptionPricingPINN:
             If neither exists; says which command trains it.
         """
         if self._american is None:
-            from ml_assets.pinn.certified import certified_american_weights
+            from ml_assets.pinn.serving.certified import certified_american_weights
 
             self._american = certified_american_weights()[0]
         return self._american
@@ -162,7 +162,7 @@ class OptionPricingPINN:
     ) -> PinnWeights:
         """Train with this object's ``physics_weight``; imports TensorFlow. Returns the weights, now in
         use."""
-        from ml_assets.pinn.training import train_pinn
+        from ml_assets.pinn.european.training import train_pinn
 
         recipe = replace(recipe or PinnRecipe(), physics_weight=self.physics_weight)
         self._weights = train_pinn(recipe, progress)

@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from ml_assets.npz import pack, unpack
 from ml_assets.pinn.adam import AdamState
 from ml_assets.pinn.bfgs import BfgsState
 from ml_assets.pinn.recipe import TrainingRecipe
+from ml_assets.storage.arrays import pack, unpack
 from ml_assets.training.checkpoints import CheckpointFolder
 from ml_assets.training.signals import StopRequest, deliver, stop_on_signal
 

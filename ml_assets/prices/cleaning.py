@@ -15,17 +15,17 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from ml_assets.prices.errors import PriceFileError
-from ml_assets.prices.flags import flag_rows
-from ml_assets.prices.history import COLUMNS, PriceHistory
-from ml_assets.prices.judging import (
+from ml_assets.prices.cleaning_log import Ledger, Mask
+from ml_assets.prices.cleaning_rules import (
     drop_repeated,
     drop_without_close,
     judge_bars,
     read_missing,
     refuse_impossible,
 )
-from ml_assets.prices.ledger import Ledger, Mask
+from ml_assets.prices.errors import PriceFileError
+from ml_assets.prices.flags import flag_rows
+from ml_assets.prices.history import COLUMNS, PriceHistory
 from ml_assets.prices.raw import PRICE_FIELDS, RawPrices
 from ml_assets.prices.schema import schema_violations
 

@@ -14,7 +14,7 @@ from ml_assets.prices.errors import PriceFileError, PriceSourceError, Problem
 from ml_assets.prices.history import PriceHistory
 from ml_assets.prices.layouts import LayoutHint, symbol_of_file
 from ml_assets.prices.raw import RawPrices
-from ml_assets.symbols import normalize_symbol
+from ml_assets.storage.symbols import normalize_symbol
 
 __all__ = ["PriceSource", "TableSource", "load_all", "open_source"]
 

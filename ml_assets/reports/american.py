@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ml_assets.gates.american import AmericanThresholds
-from ml_assets.gates.american_options import reference_prices
-from ml_assets.gates.result import GateResult
+from ml_assets.gates.core import GateResult
+from ml_assets.gates.options.american import AmericanThresholds
+from ml_assets.gates.options.american_options import reference_prices
 from ml_assets.pinn.american.boundary import boundary
 from ml_assets.pinn.american.quantlib import QuantLibReference, ReferenceMissingError
 from ml_assets.pinn.american.value import value_boundary

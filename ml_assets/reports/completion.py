@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from ml_assets.skill import Promotion
+from ml_assets.forecasts.direction import Promotion
 from ml_assets.storage import ArtifactStore, Certificate, NotCertified
 
 __all__ = ["REQUIREMENTS", "Requirement", "completion_pages"]

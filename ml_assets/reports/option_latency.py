@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from ml_assets.gates.latency import LatencySla, latency_gate
-from ml_assets.pinn.latency import LatencyReport, Peer
-from ml_assets.pinn.timing import Timing
+from ml_assets.gates.options.latency import LatencySla, latency_gate
+from ml_assets.pinn.serving.latency import LatencyReport, Peer
+from ml_assets.pinn.serving.timing import Timing
 from ml_assets.reports.pictures import BLUE, GREY, ORANGE, RED, drawing
 
 __all__ = ["latency_pages", "latency_tables"]

@@ -8,10 +8,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from ml_assets.gates.options import PinnThresholds
-from ml_assets.gates.result import GateResult
-from ml_assets.pinn.closed_form import value_closed_form
-from ml_assets.pinn.greeks import in_domain, value_network
+from ml_assets.gates.core import GateResult
+from ml_assets.gates.options.options import PinnThresholds
+from ml_assets.pinn.european.closed_form import value_closed_form
+from ml_assets.pinn.european.greeks import in_domain, value_network
 from ml_assets.pinn.quotes import make_quotes
 from ml_assets.pinn.weights import PinnWeights
 from ml_assets.reports.pictures import BLUE, GREY, ORANGE, drawing
@@ -45,7 +45,7 @@ def training_pages(
     ----------
     weights : PinnWeights
     results : sequence of GateResult
-        Of :func:`ml_assets.gates.options.pinn_gates` on these weights.
+        Of :func:`ml_assets.gates.options.options.pinn_gates` on these weights.
     soft : mapping, optional
         What the soft variant reached in the same run.
 

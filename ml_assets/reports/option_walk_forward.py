@@ -11,7 +11,7 @@ from ml_assets.chains.figures import EXPIRY_EDGES, MONEYNESS_EDGES, bucket_label
 from ml_assets.chains.forecasts import MODELS
 from ml_assets.chains.smile import COEFFICIENTS, PRIOR
 from ml_assets.chains.walk_forward import OptionWalkForward
-from ml_assets.pinn.pricer import NetworkPricer
+from ml_assets.pinn.serving.pricer import NetworkPricer
 from ml_assets.reports.pictures import BLUE, GREY, ORANGE, drawing
 
 if TYPE_CHECKING:

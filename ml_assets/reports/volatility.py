@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ml_assets.forecasts.variance.report import HorizonScore, VolatilityReport
 from ml_assets.reports.pictures import BLUE, GREY, ORANGE, drawing
-from ml_assets.symbols import slug
-from ml_assets.volatility.report import HorizonScore, VolatilityReport
+from ml_assets.storage.symbols import slug
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from ml_assets.forecasts.direction import WalkForwardReport
 from ml_assets.reports.pictures import BLUE, GREY, ORANGE, drawing
-from ml_assets.skill import WalkForwardReport
-from ml_assets.symbols import slug
+from ml_assets.storage.symbols import slug
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

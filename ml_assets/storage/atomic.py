@@ -14,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from ml_assets.storage._process import ProcessId
-from ml_assets.storage.places import PathLike, age_of, file_in_the_way, is_remote, list_files, place
+from ml_assets.storage.paths import PathLike, age_of, file_in_the_way, is_remote, list_files, place
 from ml_assets.storage.retry import RetryError, retry
 
 __all__ = ["DiskFullError", "atomic_write", "remove_stale_temps", "safe_makedirs"]

@@ -22,7 +22,7 @@ from ml_assets.storage._fields import (
 )
 
 if TYPE_CHECKING:
-    from ml_assets.gates.result import GateResult
+    from ml_assets.gates.core import GateResult
 
 __all__ = ["Certificate", "GateVerdict", "certify"]
 

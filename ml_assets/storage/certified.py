@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ml_assets.storage.certificate import Certificate
-from ml_assets.storage.places import PathLike
+from ml_assets.storage.paths import PathLike
 from ml_assets.storage.store import ArtifactStore
 
 __all__ = ["read_certified"]

@@ -7,8 +7,8 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-from ml_assets.storage.places import Place
-from ml_assets.symbols import slug, unslug
+from ml_assets.storage.paths import Place
+from ml_assets.storage.symbols import slug, unslug
 
 __all__ = ["CERTIFICATE", "UNPARTITIONED", "Shelf", "Slot", "alias_place", "by_version", "partition_of"]
 

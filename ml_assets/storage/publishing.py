@@ -13,7 +13,7 @@ from ml_assets.storage.atomic import atomic_write
 from ml_assets.storage.certificate import Certificate
 from ml_assets.storage.errors import NotCertified
 from ml_assets.storage.layout import CERTIFICATE, Shelf, Slot, by_version
-from ml_assets.storage.places import Place, age_of, exists, is_remote, list_files, read, remove
+from ml_assets.storage.paths import Place, age_of, exists, is_remote, list_files, read, remove
 from ml_assets.storage.reading import current_version, read_certificate, refuse
 
 __all__ = ["holds", "pin", "prune", "put", "require_same_bytes", "revoke"]

@@ -9,7 +9,7 @@ from typing import NoReturn
 from ml_assets.storage.certificate import Certificate
 from ml_assets.storage.errors import NotCertified, Refusal
 from ml_assets.storage.layout import Shelf, Slot
-from ml_assets.storage.places import Place, read
+from ml_assets.storage.paths import Place, read
 
 __all__ = [
     "current_version",

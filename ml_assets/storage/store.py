@@ -12,7 +12,7 @@ from ml_assets.storage.certificate import Certificate
 from ml_assets.storage.errors import NotCertified, StoreError
 from ml_assets.storage.layout import Shelf, Slot, alias_place, by_version, partition_of
 from ml_assets.storage.locking import FileLock
-from ml_assets.storage.places import PathLike, list_files, list_folders, place
+from ml_assets.storage.paths import PathLike, list_files, list_folders, place
 from ml_assets.storage.publishing import holds, pin, prune, put, require_same_bytes, revoke
 from ml_assets.storage.reading import (
     current_version,

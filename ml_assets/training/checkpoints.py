@@ -16,8 +16,8 @@ from typing import Any, Generic, Protocol, TypeVar, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from ml_assets.npz import pack, unpack
 from ml_assets.storage import atomic_write, safe_makedirs
+from ml_assets.storage.arrays import pack, unpack
 from ml_assets.training.errors import advice, classify
 
 __all__ = ["Checkpoint", "CheckpointFolder", "Snapshot"]

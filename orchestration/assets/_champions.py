@@ -5,9 +5,9 @@ from typing import TypeVar
 
 import dagster as dg
 
-from ml_assets.release import Verdicts, champions_of
-from ml_assets.skill import Judged
-from ml_assets.skill.controls import asked_for
+from ml_assets.forecasts.controls import asked_for
+from ml_assets.forecasts.direction import Judged
+from ml_assets.forecasts.release import Verdicts, champions_of
 from ml_assets.storage import ArtifactStore, NotCertified, input_key
 from orchestration.gating import Certified, Refusal
 

@@ -5,14 +5,14 @@ import time
 
 import dagster as dg
 
-from ml_assets.gates.american import AmericanThresholds, american_gates
-from ml_assets.gates.result import GateResult
+from ml_assets.gates.core import GateResult
+from ml_assets.gates.options.american import AmericanThresholds, american_gates
 from ml_assets.pinn.american import AmericanRecipe, AmericanWeights
 from ml_assets.reports.pictures import markdown_picture
+from orchestration.cli.progress import report_progress, report_stage
 from orchestration.gating import Gate, Staged, gated_asset
 from orchestration.settings import Settings
 from orchestration.version import code_version
-from orchestration.watching import report_progress, report_stage
 
 __all__ = ["LIMITS", "american_weights"]
 

@@ -5,11 +5,11 @@ from dataclasses import replace
 
 import dagster as dg
 
-from ml_assets.gates.pooling import base_learned, calendar_boundary, pooled_non_interference
-from ml_assets.gates.training import weights_finite_and_complete
+from ml_assets.forecasts.controls import CONTROLS
+from ml_assets.gates.models.pooling import base_learned, calendar_boundary, pooled_non_interference
+from ml_assets.gates.models.training import weights_finite_and_complete
 from ml_assets.mamba import pool_sequences
-from ml_assets.sequence_set import SequenceSet
-from ml_assets.skill.controls import CONTROLS
+from ml_assets.windows.sequence_set import SequenceSet
 from orchestration.gating import Certified, Refusal, Staged, gated_asset, verified
 from orchestration.settings import Settings
 

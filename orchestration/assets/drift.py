@@ -2,13 +2,18 @@
 
 import dagster as dg
 
-from ml_assets.champions import champion, features_since, live_days
-from ml_assets.drift import DriftReport, look_for_drift
-from ml_assets.gates.drift import drift_recomputed, features_recomputed, new_days_only, released_version
+from ml_assets.forecasts.champions import champion, features_since, live_days
+from ml_assets.forecasts.drift import DriftReport, look_for_drift
+from ml_assets.forecasts.release import Release
+from ml_assets.gates.forecasts.drift import (
+    drift_recomputed,
+    features_recomputed,
+    new_days_only,
+    released_version,
+)
 from ml_assets.prices import PriceHistory
-from ml_assets.release import Release
-from ml_assets.steps import Steps
 from ml_assets.storage import ArtifactStore
+from ml_assets.windows.steps import Steps
 from orchestration.gating import Certified, Staged, gated_asset, verified
 from orchestration.partitions import SYMBOLS
 from orchestration.settings import Settings

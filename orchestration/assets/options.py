@@ -6,18 +6,18 @@ from collections.abc import Mapping
 
 import dagster as dg
 
-from ml_assets.gates.latency import latency_gate, missed_targets
-from ml_assets.gates.options import pinn_gates
-from ml_assets.gates.result import GateResult
+from ml_assets.gates.core import GateResult
+from ml_assets.gates.options.latency import latency_gate, missed_targets
+from ml_assets.gates.options.options import pinn_gates
 from ml_assets.pinn import LatencyReport, PinnRecipe, PinnWeights, measure_latency
 from ml_assets.reports.option_latency import latency_pages
 from ml_assets.reports.option_training import training_pages
 from ml_assets.reports.pictures import markdown_pictures
 from ml_assets.storage import ArtifactStore
+from orchestration.cli.progress import report_progress, report_stage
 from orchestration.gating import Certified, Gate, Staged, gated_asset, verified
 from orchestration.settings import Settings
 from orchestration.version import code_version
-from orchestration.watching import report_progress, report_stage
 
 __all__ = ["latency_benchmark", "pinn_weights"]
 
@@ -39,7 +39,7 @@ def pinn_weights(context: dg.AssetExecutionContext, settings: dg.ResourceParam[S
     """Train the network."""
     # They import TensorFlow: not before it is needed.
     from ml_assets.pinn import train_pinn
-    from ml_assets.pinn.soft import compare_soft
+    from ml_assets.pinn.european.soft import compare_soft
 
     recipe = PinnRecipe(
         adam_steps=settings.pinn_adam_steps, bfgs_iterations=settings.pinn_bfgs_iterations, seed=settings.seed

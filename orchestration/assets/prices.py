@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import dagster as dg
 
-from ml_assets.gates.prices import accounting_gate, scale_gate, schema_gate, sufficiency_gate
+from ml_assets.gates.data.prices import accounting_gate, scale_gate, schema_gate, sufficiency_gate
 from ml_assets.prices import PriceFileError, PriceHistory, PriceSource, PriceSourceError, compare_histories
 from ml_assets.storage import ArtifactStore, NotCertified
 from orchestration.gating import Staged, gated_asset

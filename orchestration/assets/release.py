@@ -6,15 +6,20 @@ from typing import Any, TypeVar
 
 import dagster as dg
 
-from ml_assets.gates.fleet import controls_decide, every_symbol_judged, rule_applied, succession_sound
-from ml_assets.gates.release import every_version_certified, judged_version, measured_version, only_promoted
+from ml_assets.forecasts.controls import DIRECTION_CONTROLS
+from ml_assets.forecasts.direction import Promotion, PromotionRule, WalkForwardReport, decide
+from ml_assets.forecasts.release import Release, bring_back, champions_of, compose_release, pin_champions
+from ml_assets.forecasts.variance import VolatilityPromotion
+from ml_assets.gates.fleet.fleet import controls_decide, every_symbol_judged, rule_applied, succession_sound
+from ml_assets.gates.fleet.release import (
+    every_version_certified,
+    judged_version,
+    measured_version,
+    only_promoted,
+)
 from ml_assets.pinn import LatencyReport, PinnWeights
-from ml_assets.release import Release, bring_back, champions_of, compose_release, pin_champions
 from ml_assets.reports.completion import completion_pages
-from ml_assets.skill import Promotion, PromotionRule, WalkForwardReport, decide
-from ml_assets.skill.controls import DIRECTION_CONTROLS
 from ml_assets.storage import ArtifactStore, Certificate, NotCertified, follow_input, read_input
-from ml_assets.volatility import VolatilityPromotion
 from orchestration.assets._champions import as_judged, attempts
 from orchestration.gating import Certified, Refusal, Staged, gated_asset, verified
 from orchestration.partitions import only_variance

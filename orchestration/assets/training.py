@@ -2,7 +2,6 @@
 
 import dagster as dg
 
-from ml_assets.augmentation import AugmentConfig, AugmentedSet, augment_sequences
 from ml_assets.gates import (
     augmented_ledger,
     augmented_non_interference,
@@ -12,13 +11,19 @@ from ml_assets.gates import (
     oracle,
     scale,
 )
-from ml_assets.gates.pooling import base_before_validation
-from ml_assets.gates.training import learned, training_rows_only, weights_finite_and_complete, weights_reload
+from ml_assets.gates.models.pooling import base_before_validation
+from ml_assets.gates.models.training import (
+    learned,
+    training_rows_only,
+    weights_finite_and_complete,
+    weights_reload,
+)
 from ml_assets.mamba import MambaBaseWeights, MambaConfig, TrainingRecipe
 from ml_assets.prices import PriceHistory
-from ml_assets.sequences import SequenceConfig, SequenceSet, build_sequences
-from ml_assets.steps import Steps
-from ml_assets.symbols import slug
+from ml_assets.storage.symbols import slug
+from ml_assets.windows.augmentation import AugmentConfig, AugmentedSet, augment_sequences
+from ml_assets.windows.sequences import SequenceConfig, SequenceSet, build_sequences
+from ml_assets.windows.steps import Steps
 from orchestration.assets.base import log_epochs
 from orchestration.gating import Certified, Refusal, Staged, gated_asset, verified
 from orchestration.partitions import SYMBOLS

@@ -9,31 +9,8 @@ import dagster as dg
 import numpy as np
 from numpy.typing import NDArray
 
-from ml_assets.gates._verdict import all_pass
-from ml_assets.gates.champion import champion_asked
-from ml_assets.gates.folds import retrained_fold, same_count
-from ml_assets.gates.lineage import variance_lineage
-from ml_assets.gates.training import weights_finite_and_complete
-from ml_assets.gates.volatility import (
-    forecasts_reproduced,
-    variance_days_scored,
-    variance_figures,
-    variance_folds,
-)
-from ml_assets.gates.volatility_rows import (
-    horizons_purged,
-    variance_learned,
-    variance_oracle,
-    variance_reload,
-)
-from ml_assets.gates.volatility_start import start_causal, start_recomputed
-from ml_assets.prices import PriceHistory
-from ml_assets.reports.pictures import markdown_pictures
-from ml_assets.reports.volatility import volatility_pages
-from ml_assets.sequences import SequenceSet
-from ml_assets.skill.attempts import attempt_number, earlier_versions
-from ml_assets.storage import ArtifactStore
-from ml_assets.volatility import (
+from ml_assets.forecasts.attempts import attempt_number, earlier_versions
+from ml_assets.forecasts.variance import (
     HorizonScore,
     VarianceRecord,
     VarianceSet,
@@ -43,7 +20,30 @@ from ml_assets.volatility import (
     score_variance,
     variance_rows,
 )
-from ml_assets.volatility.succession import variance_record
+from ml_assets.forecasts.variance.succession import variance_record
+from ml_assets.gates._verdict import all_pass
+from ml_assets.gates.forecasts.champion import champion_asked
+from ml_assets.gates.forecasts.folds import retrained_fold, same_count
+from ml_assets.gates.forecasts.volatility import (
+    forecasts_reproduced,
+    variance_days_scored,
+    variance_figures,
+    variance_folds,
+)
+from ml_assets.gates.forecasts.volatility_rows import (
+    horizons_purged,
+    variance_learned,
+    variance_oracle,
+    variance_reload,
+)
+from ml_assets.gates.forecasts.volatility_start import start_causal, start_recomputed
+from ml_assets.gates.models.lineage import variance_lineage
+from ml_assets.gates.models.training import weights_finite_and_complete
+from ml_assets.prices import PriceHistory
+from ml_assets.reports.pictures import markdown_pictures
+from ml_assets.reports.volatility import volatility_pages
+from ml_assets.storage import ArtifactStore
+from ml_assets.windows.sequences import SequenceSet
 from orchestration.assets._champions import served_model
 from orchestration.gating import Certified, Staged, gated_asset, verified
 from orchestration.partitions import SYMBOLS
@@ -77,7 +77,10 @@ def volatility_weights(
     settings: dg.ResourceParam[Settings],
 ) -> Staged:
     """Train the model of one symbol on the newest fold."""
-    from ml_assets.volatility import VOLATILITY_RECIPE, train_volatility  # imports TensorFlow: not earlier
+    from ml_assets.forecasts.variance import (  # imports TensorFlow: not earlier
+        VOLATILITY_RECIPE,
+        train_volatility,
+    )
 
     horizons = settings.volatility_horizons
 
@@ -207,7 +210,7 @@ def _forecaster(
     folds: list[SequenceSet], rows: list[VarianceSet], weights: VolatilityWeights, closes: Floats
 ) -> Callable[[int], Floats]:
     """Give the forecasts for a fold's test rows: by the certified weights for the last one, else trained."""
-    from ml_assets.volatility import predict_variance, train_volatility
+    from ml_assets.forecasts.variance import predict_variance, train_volatility
 
     @cache
     def forecast(number: int) -> Floats:
@@ -228,7 +231,7 @@ def _champion(
     found: tuple[str, VolatilityWeights] | None, sequences: SequenceSet, score: HorizonScore, closes: Floats
 ) -> VarianceRecord | None:
     """What the model in service, found as version and weights, says about the last fold."""
-    from ml_assets.volatility import predict_variance
+    from ml_assets.forecasts.variance import predict_variance
 
     if found is None:
         return None

@@ -5,11 +5,14 @@ from typing import Any
 
 import dagster as dg
 
-from ml_assets.champions import features_since
-from ml_assets.drift import feature_drift
-from ml_assets.gates.drift import features_recomputed
-from ml_assets.gates.result import GateResult
-from ml_assets.gates.variance_drift import (
+from ml_assets.forecasts.champions import features_since
+from ml_assets.forecasts.drift import feature_drift
+from ml_assets.forecasts.release import Release
+from ml_assets.forecasts.variance.champions import LiveVariance, variance_forecast, variance_of
+from ml_assets.forecasts.variance.drift import VolatilityDriftReport
+from ml_assets.gates.core import GateResult
+from ml_assets.gates.forecasts.drift import features_recomputed
+from ml_assets.gates.forecasts.variance_drift import (
     every_new_day,
     judged_scores,
     loss_drift_recomputed,
@@ -17,12 +20,9 @@ from ml_assets.gates.variance_drift import (
     variances_reproduced,
 )
 from ml_assets.prices import PriceHistory
-from ml_assets.release import Release
-from ml_assets.rolling import Floats
-from ml_assets.steps import Steps
 from ml_assets.storage import ArtifactStore
-from ml_assets.variance_champions import LiveVariance, variance_forecast, variance_of
-from ml_assets.volatility.drift import VolatilityDriftReport
+from ml_assets.windows.rolling import Floats
+from ml_assets.windows.steps import Steps
 from orchestration.gating import Certified, Staged, gated_asset, verified
 from orchestration.partitions import SYMBOLS
 from orchestration.settings import Settings

@@ -4,16 +4,21 @@ from functools import partial
 
 import dagster as dg
 
-from ml_assets.gates.volatility_fleet import (
+from ml_assets.forecasts.controls import VARIANCE_CONTROLS
+from ml_assets.forecasts.release import champions_of, pin_champions
+from ml_assets.forecasts.variance import (
+    VolatilityPromotion,
+    VolatilityReport,
+    VolatilityRule,
+    decide_volatility,
+)
+from ml_assets.gates.fleet.volatility_fleet import (
     every_horizon_judged,
     variance_controls_decide,
     variance_rule_applied,
     variance_succession_sound,
 )
-from ml_assets.release import champions_of, pin_champions
-from ml_assets.skill.controls import VARIANCE_CONTROLS
 from ml_assets.storage import ArtifactStore
-from ml_assets.volatility import VolatilityPromotion, VolatilityReport, VolatilityRule, decide_volatility
 from orchestration.assets._champions import as_judged, attempts
 from orchestration.gating import Certified, Refusal, Staged, gated_asset, verified
 from orchestration.partitions import only_direction

@@ -8,22 +8,22 @@ import dagster as dg
 import numpy as np
 from numpy.typing import NDArray
 
-from ml_assets.augmentation import AugmentConfig, augment_sequences
+from ml_assets.forecasts.attempts import attempt_number, earlier_reports
+from ml_assets.forecasts.direction import Promotion, WalkForwardReport, score
+from ml_assets.forecasts.direction.champion import champion_record
 from ml_assets.gates._verdict import all_pass
-from ml_assets.gates.champion import champion_asked
-from ml_assets.gates.folds import attempts_counted, folds_sealed, retrained_fold
-from ml_assets.gates.lineage import one_lineage
-from ml_assets.gates.skill import every_test_day_scored, figures_recomputed, predictions_reproduced
+from ml_assets.gates.forecasts.champion import champion_asked
+from ml_assets.gates.forecasts.folds import attempts_counted, folds_sealed, retrained_fold
+from ml_assets.gates.forecasts.skill import every_test_day_scored, figures_recomputed, predictions_reproduced
+from ml_assets.gates.models.lineage import one_lineage
 from ml_assets.mamba import MambaBaseWeights, MambaWeights
 from ml_assets.prices import PriceHistory
 from ml_assets.reports.pictures import markdown_pictures
 from ml_assets.reports.walk_forward import walk_forward_pages
-from ml_assets.sequences import SequenceConfig, SequenceSet, build_sequences
-from ml_assets.skill import Promotion, WalkForwardReport, score
-from ml_assets.skill.attempts import attempt_number, earlier_reports
-from ml_assets.skill.champion import champion_record
-from ml_assets.steps import Steps
 from ml_assets.storage import ArtifactStore, read_input
+from ml_assets.windows.augmentation import AugmentConfig, augment_sequences
+from ml_assets.windows.sequences import SequenceConfig, SequenceSet, build_sequences
+from ml_assets.windows.steps import Steps
 from orchestration.assets._champions import served_model
 from orchestration.gating import Certified, Staged, gated_asset, verified
 from orchestration.partitions import SYMBOLS

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import dagster as dg
 
-from ml_assets.alerts import Alert, FailedGate, MailServer, post, send_mail
+from orchestration.automation.channels import Alert, FailedGate, MailServer, post, send_mail
 from orchestration.automation.fleet import CHILDREN
-from orchestration.fleet import failure_text
+from orchestration.fleet.run import failure_text
 from orchestration.partitions import PARTITION
 from orchestration.settings import Settings
 

@@ -12,14 +12,14 @@ from typing import Protocol
 import dagster as dg
 import numpy as np
 
-from ml_assets.champions import champions
-from ml_assets.drift import DriftReport, Seen
+from ml_assets.forecasts.champions import champions
+from ml_assets.forecasts.drift import DriftReport, Seen
+from ml_assets.forecasts.variance.champions import variance_champions
+from ml_assets.forecasts.variance.drift import VolatilityDriftReport
 from ml_assets.prices import PriceFileError, PriceSource, PriceSourceError
 from ml_assets.storage import ArtifactStore, NotCertified
-from ml_assets.variance_champions import variance_champions
-from ml_assets.volatility.drift import VolatilityDriftReport
 from orchestration.automation.fleet import REASON, request_update
-from orchestration.automation.standing import at_work, count_tries
+from orchestration.fleet.state import at_work, count_tries
 from orchestration.settings import Settings
 
 __all__ = ["DIRECTION", "VARIANCE", "Watch", "drift_looks", "drift_retrain"]

@@ -13,16 +13,16 @@ from typing import TYPE_CHECKING
 import dagster as dg
 from pydantic import Field
 
+from ml_assets.forecasts.controls import CONTROLS
 from ml_assets.prices import PriceSource
-from ml_assets.skill.controls import CONTROLS
 from ml_assets.storage import ArtifactStore, ProcessId
-from orchestration.automation.standing import current, known_symbols, nobody_else_at_work
-from orchestration.fleet import RunOutcome, forecast_succeeded, register_symbols, run_job
+from orchestration.fleet.run import RunOutcome, forecast_succeeded, register_symbols, run_job
+from orchestration.fleet.state import current, known_symbols, nobody_else_at_work
 from orchestration.instance import PROCESS, close_dead_runs
 from orchestration.settings import Settings
 
 if TYPE_CHECKING:
-    from orchestration.workers import Workers  # which imports this module
+    from orchestration.fleet.workers import Workers  # which imports this module
 
 __all__ = ["CHILDREN", "FLEET_RUN", "REASON", "FleetUpdate", "Graph", "fleet_update", "request_update"]
 
@@ -104,7 +104,7 @@ class _Work:
 
     def run(self) -> None:
         from orchestration.definitions import DATA_ASSETS, MODEL_ASSETS  # which imports this module
-        from orchestration.workers import Workers
+        from orchestration.fleet.workers import Workers
 
         symbols = self._symbols()
         together = 1 if self.graph.own_process_only else len(symbols)
@@ -123,7 +123,7 @@ class _Work:
 
     def _forecast_variance(self, ready: Sequence[str], together: int) -> list[RunOutcome]:
         """Also the variance of these symbols; whatever comes of it, the verdict on direction stands."""
-        from orchestration.volatility import forecast_fleet, variance_symbols
+        from orchestration.fleet.volatility import forecast_fleet, variance_symbols
 
         symbols = variance_symbols(ready)
         register_symbols(self.context.instance, symbols)

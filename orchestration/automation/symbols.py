@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 import dagster as dg
 
 from ml_assets.prices import PriceFileError, PriceHistory, PriceSource, PriceSourceError
-from ml_assets.prices.watch import Change, ChangeKind, Memory, classify, fingerprint, look
+from ml_assets.prices.changes import Change, ChangeKind, Memory, classify, fingerprint, look
 from ml_assets.storage import ArtifactStore
 from orchestration.automation.fleet import request_update
-from orchestration.automation.standing import Worked, at_work, known_symbols, worked_through
+from orchestration.fleet.state import Worked, at_work, known_symbols, worked_through
 from orchestration.partitions import SYMBOLS
 from orchestration.settings import Settings
 

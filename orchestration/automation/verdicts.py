@@ -11,7 +11,7 @@ import dagster as dg
 
 from ml_assets.storage import ArtifactStore
 from orchestration.automation.fleet import REASON
-from orchestration.automation.standing import at_work, count_tries, current, known_symbols, stale_verdict
+from orchestration.fleet.state import at_work, count_tries, current, known_symbols, stale_verdict
 from orchestration.settings import Settings
 
 __all__ = ["option_network", "verdict_follows"]

@@ -7,12 +7,12 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
-from ml_assets.augmentation import augment_data, augment_sequences, augmentation_parents
-from ml_assets.features import extract_features, feature_names
 from ml_assets.gates import augmented_ledger, augmented_non_interference, causal, ledger, non_interference
-from ml_assets.sequences import build_sequences, create_sequences, split_sequences
-from ml_assets.simulation import price_history, simulate
-from ml_assets.steps import Steps
+from ml_assets.prices.simulated import price_history, simulate
+from ml_assets.windows.augmentation import augment_data, augment_sequences, augmentation_parents
+from ml_assets.windows.features import extract_features, feature_names
+from ml_assets.windows.sequences import build_sequences, create_sequences, split_sequences
+from ml_assets.windows.steps import Steps
 
 PRICES = simulate("ar1", 900, seed=42).prices
 CLOSES = PRICES.frame["close"].to_numpy()

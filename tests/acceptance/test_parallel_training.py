@@ -7,11 +7,11 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from ml_assets.augmented_set import AugmentedSet, augment_sequences
 from ml_assets.mamba import MambaConfig, MambaWeights, TrainingRecipe, train_mamba
-from ml_assets.sequences import build_sequences
-from ml_assets.simulation import simulate
+from ml_assets.prices.simulated import simulate
 from ml_assets.storage import ArtifactStore, GateVerdict, certify
+from ml_assets.windows.augmented_set import AugmentedSet, augment_sequences
+from ml_assets.windows.sequences import build_sequences
 
 SYMBOLS = ("AAPL", "BRK.B", "^GSPC")
 JOBS = [(SYMBOLS[i % 3], seed) for i, seed in enumerate(range(15))]
@@ -22,7 +22,11 @@ RECIPE = TrainingRecipe(epochs=1, jit_compile=False)
 
 def work(folder, number, together):
     """One process: train its share of the jobs and publish each through the store."""
-    from ml_assets.gates.training import training_rows_only, weights_finite_and_complete, weights_reload
+    from ml_assets.gates.models.training import (
+        training_rows_only,
+        weights_finite_and_complete,
+        weights_reload,
+    )
     from ml_assets.training.backend import limit_threads
 
     limit_threads(1)

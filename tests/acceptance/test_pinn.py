@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ml_assets.gates.latency import latency_gate
-from ml_assets.gates.options import pinn_gates
+from ml_assets.gates.options.latency import latency_gate
+from ml_assets.gates.options.options import pinn_gates
 from ml_assets.pinn import OptionPricingPINN, PINNCache, PinnWeights, black_scholes, measure_latency
 from tests.pinn_fixtures import ALIAS, pinn_store, quick_weights
 

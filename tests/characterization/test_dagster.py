@@ -1,7 +1,7 @@
 """What our gates rest on in Dagster and Dagster does not promise: these fail the day it changes.
 
 ``pyproject.toml`` pins ``dagster>=1.13.27,<1.14``. Before the pin moves, each failing test here is a question
-to ``orchestration/_dagster_private.py``, ``verification.py`` or ``gating.py``.
+to ``orchestration/gating/_dagster_private.py``, ``verification.py`` or ``gating.py``.
 """
 
 import tomllib
@@ -17,7 +17,7 @@ from dagster._core.event_api import PartitionKeyFilter
 from dagster._core.instance import RUNLESS_RUN_ID
 from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus as Status
 
-from orchestration import _dagster_private as private
+from orchestration.gating import _dagster_private as private
 
 PARTS = dg.StaticPartitionsDefinition(["A", "B"])
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}

@@ -15,11 +15,11 @@ from pathlib import Path
 import h5py
 import pytest
 
-from ml_assets.augmented_set import augment_sequences
 from ml_assets.mamba import MambaWeights
-from ml_assets.sequences import build_sequences
-from ml_assets.simulation import simulate
+from ml_assets.prices.simulated import simulate
 from ml_assets.storage import ArtifactStore
+from ml_assets.windows.augmented_set import augment_sequences
+from ml_assets.windows.sequences import build_sequences
 from tests.faults.zygote import Zygote
 
 pytestmark = [

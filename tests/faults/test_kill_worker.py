@@ -8,13 +8,13 @@ import dagster as dg
 import psutil
 import pytest
 
-from ml_assets.simulation import simulate
+from ml_assets.prices.simulated import simulate
 from orchestration.definitions import DATA_ASSETS, build_defs
-from orchestration.fleet import RunOutcome, register_symbols, run_job
+from orchestration.fleet.run import RunOutcome, register_symbols, run_job
+from orchestration.fleet.workers import Workers
 from orchestration.instance import open_instance
 from orchestration.resources import open_store
 from orchestration.settings import Settings
-from orchestration.workers import Workers
 
 SYMBOLS = ["AAA", "BBB", "CCC", "DDD"]
 

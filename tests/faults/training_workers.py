@@ -19,10 +19,10 @@ from pathlib import Path
 
 import numpy as np
 
-from ml_assets.augmented_set import AugmentedSet
 from ml_assets.storage import ArtifactStore, GateVerdict, certify
 from ml_assets.training import TrainingErrorHandler
 from ml_assets.training.backend import keras
+from ml_assets.windows.augmented_set import AugmentedSet
 
 EPOCHS, ROWS = 10, 70
 
@@ -70,7 +70,11 @@ def fit_in_little_memory(folder: str, spare_mb: str) -> None:
 
 def train_and_publish(folder: str, symbol: str, seed: str) -> None:
     """Train a small Mamba for real and publish it through its gates; say when publication begins."""
-    from ml_assets.gates.training import training_rows_only, weights_finite_and_complete, weights_reload
+    from ml_assets.gates.models.training import (
+        training_rows_only,
+        weights_finite_and_complete,
+        weights_reload,
+    )
     from ml_assets.mamba import train_mamba
     from tests.unit.mamba.sample import QUICK, TINY
 

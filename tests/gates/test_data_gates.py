@@ -10,20 +10,20 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ml_assets.augmentation import AugmentedSet, augment_sequences
-from ml_assets.features import expanding_mean, extract_features, feature_names
 from ml_assets.gates import causal, ledger, oracle
-from ml_assets.gates._changes import STYLES, redraw, redraw_after
-from ml_assets.gates._cuts import hard_spots
 from ml_assets.gates._verdict import verdict
-from ml_assets.gates.data import AUGMENTED_GATES, SEQUENCE_GATES
-from ml_assets.gates.result import GateResult
+from ml_assets.gates.core import GateResult
+from ml_assets.gates.data._changes import STYLES, redraw, redraw_after
+from ml_assets.gates.data._cuts import hard_spots
+from ml_assets.gates.data.catalogue import AUGMENTED_GATES, SEQUENCE_GATES
 from ml_assets.prices.history import PriceHistory
-from ml_assets.sequence_set import SequenceSet
-from ml_assets.sequences import build_sequences
-from ml_assets.simulation import simulate
-from ml_assets.splits import SequenceConfig
-from ml_assets.steps import Steps
+from ml_assets.prices.simulated import simulate
+from ml_assets.windows.augmentation import AugmentedSet, augment_sequences
+from ml_assets.windows.features import expanding_mean, extract_features, feature_names
+from ml_assets.windows.sequence_set import SequenceSet
+from ml_assets.windows.sequences import build_sequences
+from ml_assets.windows.splits import SequenceConfig
+from ml_assets.windows.steps import Steps
 from tests.mutants.catalogue import mutant_market
 
 PRICES = mutant_market()
@@ -128,7 +128,7 @@ def test_labels_may_reach_their_horizon_but_not_beyond():
 
 def test_rows_that_depend_on_the_future_are_found():
     def rows(features: np.ndarray, returns: np.ndarray, window: int) -> np.ndarray:
-        from ml_assets.ledger import tradable_rows
+        from ml_assets.windows.rows import tradable_rows
 
         kept = tradable_rows(features, returns, window)
         later = np.append(returns[1:], np.nan)[kept]

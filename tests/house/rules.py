@@ -11,8 +11,8 @@ from tests.house.tree import PRODUCT, Tree, Violation, imports, within
 Rule = Callable[[Tree], Iterator[Violation]]
 
 BACKEND = "ml_assets/training/backend.py"
-LABELS = "ml_assets/labels.py"
-PRIVATE = "orchestration/_dagster_private.py"
+LABELS = "ml_assets/windows/labels.py"
+PRIVATE = "orchestration/gating/_dagster_private.py"
 LONGEST = {"ml_assets": 300, "orchestration": 300, "benchmarks": 300, "tests": 400}
 LARGEST = 1_000_000
 CONFIGURATION = re.compile(

@@ -24,7 +24,7 @@ from dagster._scheduler.scheduler import launch_scheduled_runs
 from ml_assets.prices import PriceHistory
 from ml_assets.storage import ArtifactStore
 from orchestration.definitions import build_defs
-from orchestration.fleet import run_job
+from orchestration.fleet.run import run_job
 from orchestration.settings import Settings
 from tests.integration.backfills import INSTANCE, ThisProcess
 from tests.integration.conftest import FolderRun

@@ -14,7 +14,7 @@ from dagster._core.definitions.sensor_definition import SensorExecutionData
 from ml_assets.prices import PriceFileError, PriceHistory, PriceSource, PriceSourceError, Problem
 from ml_assets.storage import ArtifactStore, Certificate
 from orchestration.definitions import build_defs
-from orchestration.fleet import RunOutcome, register_symbols, run_job
+from orchestration.fleet.run import RunOutcome, register_symbols, run_job
 from orchestration.settings import Settings
 from tests.integration.backfills import INSTANCE
 

@@ -13,14 +13,14 @@ import dagster as dg
 import numpy as np
 import pytest
 
-from ml_assets.gates.lineage import one_lineage
-from ml_assets.gates.result import GateResult
-from ml_assets.simulation import simulate
+from ml_assets.gates.core import GateResult
+from ml_assets.gates.models.lineage import one_lineage
+from ml_assets.prices.simulated import simulate
 from ml_assets.storage import ArtifactStore, Certificate, GateVerdict, NotCertified, ProcessId, certify
-from orchestration.fleet import run_job
-from orchestration.gating import KEEP, REFUSALS, Staged, collect_gates, gated_asset
+from orchestration.fleet.run import run_job
+from orchestration.gating.asset import KEEP, REFUSALS, Staged, collect_gates, gated_asset
+from orchestration.gating.io_manager import GatedIOManager
 from orchestration.instance import PROCESS, open_instance
-from orchestration.io_managers import GatedIOManager
 from orchestration.settings import Settings
 from tests.integration import toys
 from tests.integration.project import Market, open_project

@@ -11,8 +11,8 @@ from rich.console import Console
 from ml_assets.pinn import PINNCache
 from ml_assets.pinn.american import AmericanRecipe, AmericanWeights
 from orchestration.assets import american
+from orchestration.cli.progress import watching
 from orchestration.version import code_version
-from orchestration.watching import watching
 from tests.american_fixtures import LIMITS, american_quick
 from tests.integration.project import Market, open_project
 

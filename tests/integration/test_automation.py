@@ -15,14 +15,14 @@ import pytest
 from dagster._core.scheduler.instigation import TickStatus
 from dagster._daemon.freshness import FreshnessDaemon
 
-from ml_assets.drift import DriftReport
-from ml_assets.release import Release
-from ml_assets.simulation import price_history, simulate
-from ml_assets.skill import Promotion
-from ml_assets.skill.controls import DIRECTION_CONTROLS
+from ml_assets.forecasts.controls import DIRECTION_CONTROLS
+from ml_assets.forecasts.direction import Promotion
+from ml_assets.forecasts.drift import DriftReport
+from ml_assets.forecasts.release import Release
+from ml_assets.prices.simulated import price_history, simulate
 from orchestration.automation.alerts import ALERTED
 from orchestration.automation.fleet import FLEET_RUN, REASON
-from orchestration.automation.standing import PARTITION
+from orchestration.fleet.state import PARTITION
 from tests.integration.automated import Automated, automated
 from tests.integration.conftest import FolderRun
 from tests.unit.test_alerts import Mail, Web, closed_port, running

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestration.commands import run_quotes
+from orchestration.cli.commands import run_quotes
 from orchestration.definitions import SYMBOL_ASSETS
 from orchestration.gating import collect_gates
 from tests.integration.conftest import FolderRun, command

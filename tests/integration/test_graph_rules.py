@@ -18,7 +18,7 @@ import pytest
 from ml_assets.storage import ArtifactStore
 from orchestration import definitions
 from orchestration.gating import Staged, collect_gates, gated_asset, verified
-from orchestration.io_managers import GatedIOManager
+from orchestration.gating.io_manager import GatedIOManager
 from orchestration.partitions import SYMBOLS
 
 ROOT = Path(__file__).parents[2]

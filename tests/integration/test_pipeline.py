@@ -9,15 +9,15 @@ from pathlib import Path
 import h5py
 import pytest
 
+from ml_assets.forecasts.controls import DIRECTION_CONTROLS, EDGE, WALK
+from ml_assets.forecasts.direction import Promotion, SymbolVerdict, WalkForwardReport
+from ml_assets.forecasts.release import Release
 from ml_assets.prices import open_source
-from ml_assets.release import Release
-from ml_assets.simulation import simulate
-from ml_assets.skill import Promotion, SymbolVerdict, WalkForwardReport
-from ml_assets.skill.controls import DIRECTION_CONTROLS, EDGE, WALK
+from ml_assets.prices.simulated import simulate
 from ml_assets.storage import Certificate, read_certified
-from orchestration import _dagster_private as private
-from orchestration.automation.standing import stale_verdict
 from orchestration.definitions import BASE_ASSETS, FLEET_ASSETS, OPTION_ASSETS, SYMBOL_ASSETS
+from orchestration.fleet.state import stale_verdict
+from orchestration.gating import _dagster_private as private
 from orchestration.gating import collect_gates
 from tests.integration.conftest import SETTINGS, FolderRun, command
 from tests.integration.project import Market, Project, open_project

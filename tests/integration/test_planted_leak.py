@@ -20,11 +20,11 @@ import numpy as np
 import pytest
 from dagster._core.execution.backfill import BulkActionStatus
 
-from ml_assets.features import extract_features
-from ml_assets.scaling import fit_scale
-from ml_assets.simulation import simulate
-from ml_assets.steps import Steps
+from ml_assets.prices.simulated import simulate
 from ml_assets.storage import Certificate, NotCertified
+from ml_assets.windows.features import extract_features
+from ml_assets.windows.scaling import fit_scale
+from ml_assets.windows.steps import Steps
 from tests.integration.backfills import run_backfill
 from tests.integration.project import Market, Project, open_project
 from tests.mutants.augmentation_leaks import STEPS as AUGMENTATION_LEAKS

@@ -12,15 +12,15 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from ml_assets.artifact import Artifact
-from ml_assets.gates.result import GateResult
-from ml_assets.release import Release
-from ml_assets.skill import Promotion
-from ml_assets.volatility import VolatilityPromotion, VolatilityRule
-from ml_assets.volatility.verdicts import HorizonVerdict
+from ml_assets.forecasts.direction import Promotion
+from ml_assets.forecasts.release import Release
+from ml_assets.forecasts.variance import VolatilityPromotion, VolatilityRule
+from ml_assets.forecasts.variance.verdicts import HorizonVerdict
+from ml_assets.gates.core import GateResult
+from ml_assets.storage.artifact import Artifact
 from orchestration.assets.release import release
 from orchestration.gating import Staged, collect_gates, gated_asset, verified
-from orchestration.io_managers import GatedIOManager
+from orchestration.gating.io_manager import GatedIOManager
 from tests.integration import toys
 from tests.unit.skill.test_release import Fleet, fleet
 

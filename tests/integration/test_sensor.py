@@ -12,10 +12,10 @@ from dagster._core.definitions.dynamic_partitions_request import AddDynamicParti
 from dagster._core.definitions.sensor_definition import SensorExecutionData
 
 from ml_assets.prices import PriceFileError, PriceHistory
-from ml_assets.simulation import price_history, simulate
+from ml_assets.prices.simulated import price_history, simulate
 from ml_assets.storage import ArtifactStore, GateVerdict, certify
 from orchestration.automation.fleet import REASON
-from orchestration.automation.standing import fleet_lock
+from orchestration.fleet.state import fleet_lock
 from orchestration.partitions import SYMBOLS
 from orchestration.settings import Settings
 from tests.integration.project import Market, Project, open_project

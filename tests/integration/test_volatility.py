@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from ml_assets.release import Release
-from ml_assets.skill import Promotion
-from ml_assets.skill.controls import DIRECTION_CONTROLS, VARIANCE, WALK
-from ml_assets.volatility import VolatilityPromotion, VolatilityReport
+from ml_assets.forecasts.controls import DIRECTION_CONTROLS, VARIANCE, WALK
+from ml_assets.forecasts.direction import Promotion
+from ml_assets.forecasts.release import Release
+from ml_assets.forecasts.variance import VolatilityPromotion, VolatilityReport
 from orchestration.assets.volatility_verdict import volatility_promotion
 from orchestration.definitions import VOLATILITY_ASSETS
 from orchestration.gating import collect_gates

@@ -10,11 +10,11 @@ import dagster as dg
 import pytest
 from dagster._core.scheduler.instigation import TickStatus
 
-from ml_assets.release import Release
-from ml_assets.volatility.drift import VolatilityDriftReport
+from ml_assets.forecasts.release import Release
+from ml_assets.forecasts.variance.drift import VolatilityDriftReport
 from orchestration.automation.alerts import alert_of
 from orchestration.automation.fleet import FLEET_RUN, REASON
-from orchestration.automation.standing import stale_verdict
+from orchestration.fleet.state import stale_verdict
 from tests.integration.automated import Automated, automated, definitions
 from tests.integration.conftest import UNEVEN_DAYS as DAYS
 from tests.integration.conftest import FolderRun, uneven

@@ -20,11 +20,11 @@ from typing import Any, ClassVar
 
 import dagster as dg
 
-from ml_assets.artifact import JsonArtifact
-from ml_assets.gates.result import GateResult
+from ml_assets.gates.core import GateResult
 from ml_assets.storage import ArtifactStore, GateVerdict, certify
-from orchestration.gating import SHA256, Candidate, Staged, collect_gates, gated_asset, verified
-from orchestration.io_managers import GatedIOManager
+from ml_assets.storage.artifact import JsonArtifact
+from orchestration.gating.asset import SHA256, Candidate, Staged, collect_gates, gated_asset, verified
+from orchestration.gating.io_manager import GatedIOManager
 
 PARTS = dg.StaticPartitionsDefinition(["A", "B"])
 

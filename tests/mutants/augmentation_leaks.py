@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from ml_assets.augmentation import AugmentedSet, augment_data, augment_sequences
-from ml_assets.scaling import fit_scale, normalize
-from ml_assets.sequence_set import SequenceSet
-from ml_assets.steps import Steps
+from ml_assets.windows.augmentation import AugmentedSet, augment_data, augment_sequences
+from ml_assets.windows.scaling import fit_scale, normalize
+from ml_assets.windows.sequence_set import SequenceSet
+from ml_assets.windows.steps import Steps
 from tests.mutants.pipeline import Mutant, Pipeline, with_steps
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from ml_assets.prices.history import PriceHistory
-from ml_assets.simulation import price_history, simulate
+from ml_assets.prices.simulated import price_history, simulate
 from tests.mutants.augmentation_leaks import augmentation_mutants
 from tests.mutants.feature_leaks import feature_mutants
 from tests.mutants.pipeline import Mutant

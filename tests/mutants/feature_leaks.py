@@ -9,9 +9,9 @@ import pandas as pd
 from scipy.ndimage import uniform_filter1d
 from scipy.signal import butter, filtfilt, savgol_filter
 
-from ml_assets.features import extract_features, feature_names
-from ml_assets.rolling import Floats
-from ml_assets.steps import Steps
+from ml_assets.windows.features import extract_features, feature_names
+from ml_assets.windows.rolling import Floats
+from ml_assets.windows.steps import Steps
 from tests.mutants.memory_leaks import ByReturns, Cached, FirstSeen, next_return
 from tests.mutants.pipeline import Mutant, Pipeline, with_steps
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from ml_assets.features import extract_features
-from ml_assets.rolling import Floats
+from ml_assets.windows.features import extract_features
+from ml_assets.windows.rolling import Floats
 
 
 def next_return(frame: pd.DataFrame, ahead: int = 1) -> Floats:

@@ -11,24 +11,24 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from ml_assets.augmented_set import AugmentedSet, augment_sequences
+from ml_assets.forecasts.variance import VarianceSet, VolatilityReport, score_variance, variance_rows
 from ml_assets.gates._verdict import all_pass
-from ml_assets.gates.data import AUGMENTED_GATES, SEQUENCE_GATES
-from ml_assets.gates.result import GateResult
-from ml_assets.gates.volatility import (
+from ml_assets.gates.core import GateResult
+from ml_assets.gates.data.catalogue import AUGMENTED_GATES, SEQUENCE_GATES
+from ml_assets.gates.forecasts.volatility import (
     forecasts_reproduced,
     variance_days_scored,
     variance_figures,
     variance_folds,
 )
-from ml_assets.gates.volatility_rows import horizons_purged, variance_oracle
-from ml_assets.gates.volatility_start import start_causal, start_recomputed
+from ml_assets.gates.forecasts.volatility_rows import horizons_purged, variance_oracle
+from ml_assets.gates.forecasts.volatility_start import start_causal, start_recomputed
 from ml_assets.prices.history import PriceHistory
-from ml_assets.sequence_set import SequenceSet
-from ml_assets.sequences import build_sequences
-from ml_assets.splits import SequenceConfig
-from ml_assets.steps import Steps
-from ml_assets.volatility import VarianceSet, VolatilityReport, score_variance, variance_rows
+from ml_assets.windows.augmented_set import AugmentedSet, augment_sequences
+from ml_assets.windows.sequence_set import SequenceSet
+from ml_assets.windows.sequences import build_sequences
+from ml_assets.windows.splits import SequenceConfig
+from ml_assets.windows.steps import Steps
 
 Build = Callable[[PriceHistory], SequenceSet]
 Augment = Callable[[SequenceSet], AugmentedSet]

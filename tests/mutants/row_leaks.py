@@ -9,15 +9,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ml_assets.labels import forward_returns
-from ml_assets.ledger import split_column, tradable_rows
 from ml_assets.prices.history import PriceHistory
-from ml_assets.scaling import fit_scale
-from ml_assets.sequence_set import SequenceSet
-from ml_assets.sequences import build_sequences
-from ml_assets.simulation import price_history
-from ml_assets.splits import SequenceConfig, assign_splits
-from ml_assets.steps import Steps
+from ml_assets.prices.simulated import price_history
+from ml_assets.windows.labels import forward_returns
+from ml_assets.windows.rows import split_column, tradable_rows
+from ml_assets.windows.scaling import fit_scale
+from ml_assets.windows.sequence_set import SequenceSet
+from ml_assets.windows.sequences import build_sequences
+from ml_assets.windows.splits import SequenceConfig, assign_splits
+from ml_assets.windows.steps import Steps
 from tests.mutants.pipeline import Mutant, Pipeline, with_steps
 
 LABELS: dict[str, Callable[[Any, int], Any]] = {

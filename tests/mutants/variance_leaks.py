@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ml_assets.labels import forward_returns, forward_variance
-from ml_assets.ledger import split_column
-from ml_assets.rolling import Floats
-from ml_assets.scaling import fit_scale, normalize
-from ml_assets.sequence_set import SequenceSet
-from ml_assets.volatility import HorizonScore, VarianceSet, VolatilityReport, score_variance
-from ml_assets.volatility.losses import diebold_mariano, qlike
-from ml_assets.volatility.start import StartRule, fit_start
+from ml_assets.forecasts.variance import HorizonScore, VarianceSet, VolatilityReport, score_variance
+from ml_assets.forecasts.variance.losses import diebold_mariano, qlike
+from ml_assets.forecasts.variance.start import StartRule, fit_start
+from ml_assets.windows.labels import forward_returns, forward_variance
+from ml_assets.windows.rolling import Floats
+from ml_assets.windows.rows import split_column
+from ml_assets.windows.scaling import fit_scale, normalize
+from ml_assets.windows.sequence_set import SequenceSet
 from tests.mutants.pipeline import (
     HORIZONS,
     Mutant,

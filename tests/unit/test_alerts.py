@@ -16,7 +16,7 @@ from typing import TypeVar
 
 import pytest
 
-from ml_assets.alerts import Alert, FailedGate, MailServer, post, send_mail
+from orchestration.automation.channels import Alert, FailedGate, MailServer, post, send_mail
 
 ALERT = Alert(
     run="12345678-aaaa",

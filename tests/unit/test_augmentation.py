@@ -5,16 +5,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ml_assets.artifact import Artifact
-from ml_assets.augmentation import (
+from ml_assets.prices.simulated import simulate
+from ml_assets.storage.artifact import Artifact
+from ml_assets.windows.augmentation import (
     AugmentConfig,
     AugmentedSet,
     augment_data,
     augment_sequences,
     augmentation_parents,
 )
-from ml_assets.sequences import build_sequences
-from ml_assets.simulation import simulate
+from ml_assets.windows.sequences import build_sequences
 
 SEQUENCES = build_sequences(simulate("ar1", 700, seed=5, ohlcv=False).prices)
 AUGMENTED = augment_sequences(SEQUENCES)

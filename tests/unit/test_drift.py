@@ -8,11 +8,16 @@ import numpy as np
 import pytest
 from scipy.stats import binom, fisher_exact
 
-from ml_assets.drift import DriftReport, FeatureDrift, accuracy_drift, feature_drift, look_for_drift
-from ml_assets.features import extract_features, feature_names
-from ml_assets.gates.drift import drift_recomputed, features_recomputed, new_days_only, released_version
-from ml_assets.release import Release, ReleasedVersion
-from ml_assets.simulation import simulate
+from ml_assets.forecasts.drift import DriftReport, FeatureDrift, accuracy_drift, feature_drift, look_for_drift
+from ml_assets.forecasts.release import Release, ReleasedVersion
+from ml_assets.gates.forecasts.drift import (
+    drift_recomputed,
+    features_recomputed,
+    new_days_only,
+    released_version,
+)
+from ml_assets.prices.simulated import simulate
+from ml_assets.windows.features import extract_features, feature_names
 
 NAMES = feature_names()
 

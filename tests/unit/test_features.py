@@ -8,15 +8,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ml_assets.features import (
+from ml_assets.prices.simulated import simulate
+from ml_assets.windows.features import (
     FEATURE_MEMORY,
     WARM_UP,
     expanding_mean,
     extract_features,
     feature_names,
 )
-from ml_assets.rolling import lag, window_max, window_mean, window_min, window_sum
-from ml_assets.simulation import simulate
+from ml_assets.windows.rolling import lag, window_max, window_mean, window_min, window_sum
 
 FRAME = simulate("gated", 400, seed=3).prices.frame
 CLOSES = FRAME["close"].to_numpy()

@@ -6,16 +6,16 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from ml_assets.artifact import Artifact
-from ml_assets.features import WARM_UP, extract_features
-from ml_assets.labels import forward_returns
-from ml_assets.npz import fold_windows, pack, unfold_windows, unpack
-from ml_assets.scaling import fit_scale, normalize
-from ml_assets.sequence_set import SequenceSet
-from ml_assets.sequences import build_sequences, create_sequences, split_sequences
-from ml_assets.simulation import simulate
-from ml_assets.splits import SequenceConfig, assign_splits, split_bounds
-from ml_assets.steps import Steps
+from ml_assets.prices.simulated import simulate
+from ml_assets.storage.arrays import fold_windows, pack, unfold_windows, unpack
+from ml_assets.storage.artifact import Artifact
+from ml_assets.windows.features import WARM_UP, extract_features
+from ml_assets.windows.labels import forward_returns
+from ml_assets.windows.scaling import fit_scale, normalize
+from ml_assets.windows.sequence_set import SequenceSet
+from ml_assets.windows.sequences import build_sequences, create_sequences, split_sequences
+from ml_assets.windows.splits import SequenceConfig, assign_splits, split_bounds
+from ml_assets.windows.steps import Steps
 
 PRICES = simulate("ar1", 700, seed=5).prices
 CLOSES = PRICES.frame["close"].to_numpy()

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ml_assets.simulation import KINDS, price_history, simulate
+from ml_assets.prices.simulated import KINDS, price_history, simulate
 
 
 def accuracy(kind: str, best: float) -> float:

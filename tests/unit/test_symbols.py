@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ml_assets.symbols import normalize_symbol, slug, unslug
+from ml_assets.storage.symbols import normalize_symbol, slug, unslug
 
 any_symbol = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12)
 tricky_symbol = st.text(alphabet="aAbB./\\_-^=$ 0é\n", min_size=1, max_size=6)

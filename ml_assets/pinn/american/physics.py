@@ -21,7 +21,7 @@ import numpy.typing as npt
 from ml_assets.pinn.american.boundary import TINY, perpetual_log
 from ml_assets.pinn.american.premium import quadrature
 from ml_assets.pinn.american.weights import INPUTS
-from ml_assets.pinn.physics import Layers, unflatten
+from ml_assets.pinn.european.physics import Layers, unflatten
 from ml_assets.pinn.weights import layer_shapes
 from ml_assets.training.backend import tf
 

@@ -9,7 +9,7 @@ from ml_assets.pinn.american.binomial import value_binomial
 from ml_assets.pinn.american.certain import value_certain
 from ml_assets.pinn.american.premium import reduced_put
 from ml_assets.pinn.american.weights import AmericanWeights
-from ml_assets.pinn.closed_form import value_closed_form
+from ml_assets.pinn.european.closed_form import value_closed_form
 from ml_assets.pinn.exercise import BINOMIAL, CLOSED_FORM, NETWORK
 from ml_assets.pinn.quotes import GREEKS, Quotes
 

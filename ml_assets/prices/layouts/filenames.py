@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from ml_assets.symbols import normalize_symbol
+from ml_assets.storage.symbols import normalize_symbol
 
 __all__ = ["symbol_of_file", "symbol_of_text"]
 

@@ -12,7 +12,7 @@ from sklearn.metrics import matthews_corrcoef
 from benchmarks.acl18_data import Stock, _stock, load_stocks, pool_stocks
 from benchmarks.acl18_page import accuracy, counts_by_day, day_intervals, matthews
 from ml_assets.prices import PriceHistory
-from ml_assets.simulation import simulate
+from ml_assets.prices.simulated import simulate
 
 DAYS = 420
 SPLITS = {"train": slice(150, 300), "dev": slice(300, 340), "test": slice(340, 400)}

@@ -10,7 +10,7 @@ import pandas as pd
 from ml_assets.chains import OptionChains, SimulatedMarket, simulate_chains
 from ml_assets.chains.implied import forward_quotes
 from ml_assets.chains.parity import EXPIRY_KEY
-from ml_assets.pinn.closed_form import value_closed_form
+from ml_assets.pinn.european.closed_form import value_closed_form
 
 __all__ = ["black", "market_chains", "parity_quotes"]
 

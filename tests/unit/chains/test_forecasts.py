@@ -16,7 +16,7 @@ from ml_assets.chains.panel import WalkRules, build_panel, day_pairs
 from ml_assets.chains.parity import EXPIRY_KEY
 from ml_assets.chains.smile import PRIOR, SmileLearner, smile_design
 from ml_assets.chains.times import sessions_to_expiry, years_to_expiry
-from ml_assets.pinn.closed_form import value_closed_form
+from ml_assets.pinn.european.closed_form import value_closed_form
 from ml_assets.pinn.quotes import Quotes
 from tests.unit.chains.makers import black, market_chains
 

@@ -11,14 +11,14 @@ import pandas as pd
 import pytest
 
 from ml_assets.chains import OptionChains, fit_forwards
-from ml_assets.gates.quotes import (
+from ml_assets.gates.core import GateResult
+from ml_assets.gates.quotes.quotes import (
     accounting_gate,
     no_arbitrage_gate,
     no_future_gate,
     parity_gate,
     schema_gate,
 )
-from ml_assets.gates.result import GateResult
 from tests.unit.chains.makers import market_chains, parity_quotes
 
 Change = Callable[[pd.DataFrame], pd.DataFrame]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from functools import cache
 
-from ml_assets.augmented_set import AugmentedSet, augment_sequences
 from ml_assets.mamba import MambaConfig, TrainingRecipe
-from ml_assets.sequence_set import SequenceSet
-from ml_assets.sequences import build_sequences
-from ml_assets.simulation import SimulatedMarket, simulate
+from ml_assets.prices.simulated import SimulatedMarket, simulate
+from ml_assets.windows.augmented_set import AugmentedSet, augment_sequences
+from ml_assets.windows.sequence_set import SequenceSet
+from ml_assets.windows.sequences import build_sequences
 
 TINY = MambaConfig(d_model=8, d_state=4, head_dim=8, dropout=0.1)
 QUICK = TrainingRecipe(epochs=2, jit_compile=False)

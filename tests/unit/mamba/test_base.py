@@ -6,7 +6,6 @@ from functools import cache
 import numpy as np
 import pytest
 
-from ml_assets.artifact import Artifact
 from ml_assets.mamba import (
     BASE_RECIPE,
     MambaBaseWeights,
@@ -17,6 +16,7 @@ from ml_assets.mamba import (
     train_base,
     train_mamba,
 )
+from ml_assets.storage.artifact import Artifact
 from tests.unit.mamba.sample import QUICK, TINY, augmented, market, sequences
 
 FAST = replace(BASE_RECIPE, epochs=12, jit_compile=False)

@@ -5,7 +5,12 @@ from functools import cache
 
 import numpy as np
 
-from ml_assets.gates.training import learned, training_rows_only, weights_finite_and_complete, weights_reload
+from ml_assets.gates.models.training import (
+    learned,
+    training_rows_only,
+    weights_finite_and_complete,
+    weights_reload,
+)
 from ml_assets.mamba import MambaModel, train_mamba
 from tests.unit.mamba.sample import QUICK, TINY, augmented
 

@@ -7,7 +7,7 @@ import ml_assets.mamba
 
 
 @pytest.mark.parametrize(
-    "module", ["ml_assets", "ml_assets.mamba", "ml_assets.training", "ml_assets.gates.training"]
+    "module", ["ml_assets", "ml_assets.mamba", "ml_assets.training", "ml_assets.gates.models.training"]
 )
 def test_importing_the_package_imports_no_tensorflow(module):
     code = f"import sys, {module}; sys.exit(any(m in sys.modules for m in ('tensorflow', 'keras')))"

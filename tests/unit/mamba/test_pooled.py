@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ml_assets.gates._pooled_rows import require_certified_rows
+from ml_assets.gates.models._pooled_rows import require_certified_rows
 from ml_assets.mamba import pool_sequences
 from ml_assets.mamba.pooled import validation_start
-from ml_assets.sequences import SequenceConfig, build_sequences
-from ml_assets.simulation import simulate
+from ml_assets.prices.simulated import simulate
+from ml_assets.windows.sequences import SequenceConfig, build_sequences
 
 CONFIG = SequenceConfig(window=20, test_days=60)
 

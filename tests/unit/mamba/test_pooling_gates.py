@@ -6,13 +6,13 @@ from functools import cache
 import numpy as np
 import pytest
 
-from ml_assets.gates.pooling import (
+from ml_assets.gates.models.pooling import (
     base_before_validation,
     base_learned,
     calendar_boundary,
     pooled_non_interference,
 )
-from ml_assets.gates.training import weights_finite_and_complete
+from ml_assets.gates.models.training import weights_finite_and_complete
 from ml_assets.mamba import pool_sequences, pooled, train_base, train_mamba
 from tests.unit.mamba.sample import QUICK, TINY, augmented, sequences
 from tests.unit.mamba.test_base import FAST

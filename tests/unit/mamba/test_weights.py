@@ -8,9 +8,9 @@ import h5py
 import numpy as np
 import pytest
 
-from ml_assets.artifact import Artifact
 from ml_assets.mamba import MambaConfig, MambaModel, MambaWeights, TrainingRecipe
 from ml_assets.mamba.shapes import weight_shapes
+from ml_assets.storage.artifact import Artifact
 
 NAMES = tuple(f"f{i}" for i in range(25))
 

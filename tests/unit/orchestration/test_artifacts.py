@@ -6,8 +6,8 @@ from importlib import import_module
 
 import pytest
 
-from ml_assets.release import Release
-from orchestration.artifacts import _KINDS, decode
+from ml_assets.forecasts.release import Release
+from orchestration.gating.decoding import _KINDS, decode
 
 
 def test_decodes_what_was_encoded() -> None:

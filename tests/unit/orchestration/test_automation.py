@@ -10,11 +10,11 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from ml_assets.skill.controls import VARIANCE, WALK
+from ml_assets.forecasts.controls import VARIANCE, WALK
 from orchestration.automation import fleet as fleet_module
 from orchestration.automation.alerts import alert_of
 from orchestration.definitions import build_defs
-from orchestration.fleet import RunOutcome, run_job
+from orchestration.fleet.run import RunOutcome, run_job
 from orchestration.settings import Settings
 from tests.integration.project import Market, open_project
 from tests.unit.orchestration.toy import definitions

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestration.cli import main
+from orchestration.cli.command_line import main
 
 ROOT = Path(__file__).parents[3]
 
@@ -24,7 +24,7 @@ def command(*arguments: str, cwd: Path, **environment: str) -> subprocess.Comple
 
 def test_help_imports_neither_dagster_nor_tensorflow(tmp_path: Path) -> None:
     code = (
-        "import sys; from orchestration.cli import main\n"
+        "import sys; from orchestration.cli.command_line import main\n"
         "try: main(['--help'])\n"
         "except SystemExit as end: assert end.code == 0\n"
         "heavy = {'dagster', 'tensorflow', 'keras'} & sys.modules.keys()\n"

@@ -8,7 +8,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from orchestration.fleet import register_symbols, run_job
+from orchestration.fleet.run import register_symbols, run_job
 from orchestration.instance import open_instance, prepare_home
 from orchestration.partitions import SYMBOLS
 from orchestration.settings import Settings

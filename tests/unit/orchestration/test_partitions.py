@@ -5,7 +5,7 @@ from __future__ import annotations
 import dagster as dg
 import pytest
 
-from orchestration.automation.standing import attempted
+from orchestration.fleet.state import attempted
 from orchestration.partitions import PARTITION, only_direction, only_variance
 
 VOLATILITY = frozenset({dg.AssetKey("volatility_weights")})

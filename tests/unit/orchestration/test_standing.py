@@ -12,13 +12,13 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from ml_assets.gates.release import every_version_certified
-from ml_assets.release import Release, bring_back
+from ml_assets.forecasts.release import Release, bring_back
+from ml_assets.forecasts.variance import VolatilityPromotion, VolatilityRule
+from ml_assets.forecasts.variance.verdicts import HorizonVerdict
+from ml_assets.gates.fleet.release import every_version_certified
 from ml_assets.storage import Certificate
-from ml_assets.volatility import VolatilityPromotion, VolatilityRule
-from ml_assets.volatility.verdicts import HorizonVerdict
 from orchestration.assets.release import ReleaseConfig, release
-from orchestration.automation.standing import stale_verdict
+from orchestration.fleet.state import stale_verdict
 from orchestration.gating import Certified, Refusal
 from tests.unit.skill.test_release import Fleet, fleet, publish
 

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from ml_assets.artifact import Artifact
+from ml_assets.forecasts.direction import decide
 from ml_assets.prices import Problem
-from ml_assets.skill import decide
 from ml_assets.storage import ArtifactStore, GateVerdict, certify
-from orchestration.fleet import RunOutcome
-from orchestration.summary import print_summary
+from ml_assets.storage.artifact import Artifact
+from orchestration.cli.summary import print_summary
+from orchestration.fleet.run import RunOutcome
 from tests.pinn_fixtures import latency_report
 from tests.unit.skill.makers import judged, report, with_controls
 

@@ -35,7 +35,7 @@ def test_follows_the_content_and_not_the_place(copy: Path) -> None:
     assert release
     assert len(digest) == 12
     assert before == version_at(copy)
-    changed = copy / "ml_assets" / "prices" / "ledger.py"
+    changed = copy / "ml_assets" / "prices" / "cleaning_log.py"
     text = changed.read_text()
     changed.write_text(text + "\n# one more line\n")
     assert version_at(copy) != before

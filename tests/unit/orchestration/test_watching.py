@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from ml_assets.pinn.progress import Progress
-from orchestration import watching
+from orchestration.cli import progress as watching
 
 STEPS = [Progress("adam", step, 300, 1.0 / step, float(step)) for step in (50, 100)]
 STEPS += [Progress("bfgs", step, 300, 1.0 / step, float(step)) for step in (150, 200, 300)]

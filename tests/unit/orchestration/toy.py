@@ -8,11 +8,11 @@ from typing import ClassVar
 
 import dagster as dg
 
-from ml_assets.artifact import JsonArtifact
-from ml_assets.gates.result import GateResult
+from ml_assets.gates.core import GateResult
 from ml_assets.storage import ArtifactStore
+from ml_assets.storage.artifact import JsonArtifact
 from orchestration.gating import Staged, collect_gates, gated_asset
-from orchestration.io_managers import GatedIOManager
+from orchestration.gating.io_manager import GatedIOManager
 from orchestration.partitions import SYMBOLS
 
 

@@ -9,12 +9,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from ml_assets.gates.american import AmericanThresholds, american_gates
-from ml_assets.gates.american_options import reference_greeks, reference_prices
-from ml_assets.gates.result import GateResult
+from ml_assets.gates.core import GateResult
+from ml_assets.gates.options.american import AmericanThresholds, american_gates
+from ml_assets.gates.options.american_options import reference_greeks, reference_prices
 from ml_assets.pinn.american import AmericanDomain, AmericanWeights
 from ml_assets.pinn.american.value import value_boundary
-from ml_assets.pinn.closed_form import value_closed_form
+from ml_assets.pinn.european.closed_form import value_closed_form
 from ml_assets.pinn.quotes import Quotes
 from tests.american_fixtures import LIMITS, random_american
 

@@ -12,11 +12,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ml_assets.artifact import Artifact
 from ml_assets.pinn import OptionPricingPINN, PINNCache, PinnWeights, QuoteError, WeightsError, certified
 from ml_assets.pinn.american import AmericanWeights
 from ml_assets.pinn.quotes import GREEKS
 from ml_assets.storage import ArtifactStore, GateVerdict, NotCertified, certify
+from ml_assets.storage.artifact import Artifact
 from tests.american_fixtures import random_american
 from tests.pinn_fixtures import random_weights
 

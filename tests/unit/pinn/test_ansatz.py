@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ml_assets.pinn.ansatz import feature_jet, network_jet, small_leg
-from ml_assets.pinn.greeks import in_domain, value_network, value_quotes
+from ml_assets.pinn.european.ansatz import feature_jet, network_jet, small_leg
+from ml_assets.pinn.european.greeks import in_domain, value_network, value_quotes
 from ml_assets.pinn.quotes import make_quotes
 from ml_assets.pinn.recipe import Domain
 from tests.pinn_fixtures import random_weights
@@ -185,9 +185,9 @@ def test_blocks_and_chunks_change_nothing(monkeypatch: pytest.MonkeyPatch, greek
     quotes = make_quotes(rng.uniform(60, 150, n), 100.0, rng.uniform(0.1, 2, n), 0.03, sigma, 0.01)
     whole, whole_inside = value_quotes(weights, quotes, greeks=greeks)
     assert 0.8 < whole_inside.mean() < 0.95
-    monkeypatch.setattr("ml_assets.pinn.greeks._BLOCK", 700)
-    monkeypatch.setattr("ml_assets.pinn.ansatz._CHUNK", 64)
-    monkeypatch.setattr("ml_assets.pinn.ansatz._VALUE_CHUNK", 96)
+    monkeypatch.setattr("ml_assets.pinn.european.greeks._BLOCK", 700)
+    monkeypatch.setattr("ml_assets.pinn.european.ansatz._CHUNK", 64)
+    monkeypatch.setattr("ml_assets.pinn.european.ansatz._VALUE_CHUNK", 96)
     cut, cut_inside = value_quotes(weights, quotes, greeks=greeks)
     np.testing.assert_array_equal(cut_inside, whole_inside)
     for name, column in whole.items():

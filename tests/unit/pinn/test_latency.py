@@ -14,17 +14,17 @@ from pathlib import Path
 import psutil
 import pytest
 
-from ml_assets.artifact import Artifact
-from ml_assets.gates.latency import latency_gate
+from ml_assets.gates.options.latency import latency_gate
 from ml_assets.pinn import black_scholes, latency_worker, peers_worker
-from ml_assets.pinn.latency import LatencyError, LatencyReport, Peer, Timing, _timed, measure_latency
-from ml_assets.pinn.timing import random_options, records
+from ml_assets.pinn.serving.latency import LatencyError, LatencyReport, Peer, Timing, _timed, measure_latency
+from ml_assets.pinn.serving.timing import random_options, records
+from ml_assets.storage.artifact import Artifact
 from tests.pinn_fixtures import latency_report, random_weights
 
 # One second in seven of the first hundred quotes: enough for the 95th percentile.
 SLEEP = """
 import itertools, time
-import ml_assets.pinn.serving as serving
+import ml_assets.pinn.serving.cache as serving
 fast, calls = serving.value_by_exercise, itertools.count(1)
 def slow(*arguments, **options):
     call = next(calls)

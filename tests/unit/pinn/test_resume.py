@@ -21,7 +21,7 @@ from ml_assets.pinn.bfgs import BfgsState, InverseHessian
 from ml_assets.pinn.progress import Progress, ProgressCallback
 from ml_assets.pinn.recipe import TrainingRecipe
 
-european = pytest.importorskip("ml_assets.pinn.training")
+european = pytest.importorskip("ml_assets.pinn.european.training")
 american = pytest.importorskip("ml_assets.pinn.american.training")
 resume = pytest.importorskip("ml_assets.pinn.resume")
 
@@ -224,7 +224,7 @@ def test_other_bytes_are_no_state(data: bytes) -> None:
 
 
 def test_state_of_another_version_is_refused() -> None:
-    from ml_assets.npz import pack
+    from ml_assets.storage.arrays import pack
 
     with pytest.raises(ValueError, match="not the state of a PINN training"):
         resume.TrainingState.from_bytes(pack({}, {"phase": "adam", "optimizer": {}, "rest": {}}))

@@ -7,12 +7,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from ml_assets.gates.options import pinn_gates
+from ml_assets.gates.options.options import pinn_gates
 from ml_assets.pinn import black_scholes
 from ml_assets.pinn.quotes import make_quotes
 from tests.pinn_fixtures import random_weights
 
-soft = pytest.importorskip("ml_assets.pinn.soft")
+soft = pytest.importorskip("ml_assets.pinn.european.soft")
 tf = pytest.importorskip("tensorflow")
 
 SMALL = soft.SoftRecipe(adam_steps=300, lbfgs_iterations=150, points=128, width=16, depth=2)

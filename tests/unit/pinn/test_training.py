@@ -8,14 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ml_assets.gates.options import pinn_gates
+from ml_assets.gates.options.options import pinn_gates
 from ml_assets.pinn import Domain, OptionPricingPINN, PinnRecipe, PinnWeights
-from ml_assets.pinn.ansatz import network_jet, small_leg
+from ml_assets.pinn.european.ansatz import network_jet, small_leg
 from tests.pinn_fixtures import random_weights
 
 tf = pytest.importorskip("tensorflow")
-physics = pytest.importorskip("ml_assets.pinn.physics")
-training = pytest.importorskip("ml_assets.pinn.training")
+physics = pytest.importorskip("ml_assets.pinn.european.physics")
+training = pytest.importorskip("ml_assets.pinn.european.training")
 
 TINY = PinnRecipe(adam_steps=20, bfgs_iterations=40, points=128, width=6, resample_every=15)
 

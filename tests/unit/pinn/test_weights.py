@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ml_assets.artifact import Artifact
 from ml_assets.pinn import Domain, PinnRecipe, PinnWeights, WeightsError
+from ml_assets.storage.artifact import Artifact
 from tests.pinn_fixtures import random_weights
 
 

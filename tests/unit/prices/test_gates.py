@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ml_assets.gates.prices import accounting_gate, scale_gate, schema_gate, sufficiency_gate
+from ml_assets.gates.data.prices import accounting_gate, scale_gate, schema_gate, sufficiency_gate
 from ml_assets.prices import PriceHistory, Tally, clean_prices
 from tests.unit.prices.makers import bars, raw
 

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ml_assets.artifact import Artifact
 from ml_assets.prices import CleaningReport, PriceFileError, PriceHistory, Problem, Tally, clean_prices
+from ml_assets.storage.artifact import Artifact
 from tests.unit.prices.makers import bars, raw
 
 TODAY = dt.date(2030, 1, 1)

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ml_assets.prices import PriceHistory
-from ml_assets.prices.watch import Look, Memory, classify, fingerprint, look
-from ml_assets.simulation import price_history, simulate
+from ml_assets.prices.changes import Look, Memory, classify, fingerprint, look
+from ml_assets.prices.simulated import price_history, simulate
 
 HISTORY = simulate("random_walk", 300, seed=1, symbol="AAA").prices
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from ml_assets.forecasts.direction import Promotion
+from ml_assets.forecasts.direction.verdicts import decide
 from ml_assets.reports.completion import REQUIREMENTS, completion_pages
-from ml_assets.skill import Promotion
-from ml_assets.skill.verdicts import decide
 from ml_assets.storage import ArtifactStore, GateVerdict
 from orchestration import definitions
 from orchestration.gating import collect_gates

@@ -8,10 +8,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from ml_assets.gates.options import pinn_gates
-from ml_assets.gates.result import GateResult
+from ml_assets.gates.core import GateResult
+from ml_assets.gates.options.options import pinn_gates
 from ml_assets.pinn import PinnWeights
-from ml_assets.pinn.timing import Timing
+from ml_assets.pinn.serving.timing import Timing
 from ml_assets.reports.option_latency import latency_pages
 from ml_assets.reports.option_training import training_pages
 from tests.pinn_fixtures import latency_report, random_weights

@@ -8,11 +8,11 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from ml_assets.forecasts.controls import EDGE, WALK
+from ml_assets.forecasts.direction import ChampionRecord, Fold, Judged, WalkForwardReport, score
 from ml_assets.prices import PriceHistory
-from ml_assets.sequences import SequenceConfig, SequenceSet, build_sequences
-from ml_assets.simulation import simulate
-from ml_assets.skill import ChampionRecord, Fold, Judged, WalkForwardReport, score
-from ml_assets.skill.controls import EDGE, WALK
+from ml_assets.prices.simulated import simulate
+from ml_assets.windows.sequences import SequenceConfig, SequenceSet, build_sequences
 
 
 def report(

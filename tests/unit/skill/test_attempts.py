@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from ml_assets.gates.folds import attempts_counted
-from ml_assets.skill import WalkForwardReport
-from ml_assets.skill.attempts import REPORT_ASSET, attempt_number, earlier_reports
+from ml_assets.forecasts.attempts import REPORT_ASSET, attempt_number, earlier_reports
+from ml_assets.forecasts.direction import WalkForwardReport
+from ml_assets.gates.forecasts.folds import attempts_counted
 from ml_assets.storage import ArtifactStore, GateVerdict, certify
 from tests.unit.skill.makers import report
 

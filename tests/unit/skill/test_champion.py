@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ml_assets.gates.champion import champion_asked
-from ml_assets.skill.champion import champion_record
+from ml_assets.forecasts.direction.champion import champion_record
+from ml_assets.gates.forecasts.champion import champion_asked
 from tests.unit.skill.makers import market
 
 

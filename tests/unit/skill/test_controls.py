@@ -5,9 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ml_assets.prices import PriceSourceError
-from ml_assets.simulation import LEVERAGE, simulate
-from ml_assets.skill.controls import (
+from ml_assets.forecasts.controls import (
     CONTROLS,
     DIRECTION_CONTROLS,
     EDGE,
@@ -18,6 +16,8 @@ from ml_assets.skill.controls import (
     asked_for,
     control_failures,
 )
+from ml_assets.prices import PriceSourceError
+from ml_assets.prices.simulated import LEVERAGE, simulate
 from tests.integration.project import Market
 
 

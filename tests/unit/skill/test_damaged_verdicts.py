@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from ml_assets.gates.fleet import succession_sound
-from ml_assets.release import Release, champions_of, pin_champions
-from ml_assets.skill import Promotion, Served, decide
+from ml_assets.forecasts.direction import Promotion, Served, decide
+from ml_assets.forecasts.release import Release, champions_of, pin_champions
+from ml_assets.forecasts.variance import VolatilityPromotion
+from ml_assets.gates.fleet.fleet import succession_sound
 from ml_assets.storage import Certificate, NotCertified
-from ml_assets.volatility import VolatilityPromotion
 from tests.unit.skill.makers import judged, report, with_controls
 from tests.unit.skill.test_release import Fleet, fleet, publish
 from tests.unit.volatility.test_succession import Fleet as VarianceFleet

@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ml_assets.gates.folds import folds_sealed, retrained_fold
-from ml_assets.gates.skill import every_test_day_scored, figures_recomputed, predictions_reproduced
-from ml_assets.sequences import SequenceConfig, build_sequences
-from ml_assets.simulation import price_history
-from ml_assets.skill import WalkForwardReport
+from ml_assets.forecasts.direction import WalkForwardReport
+from ml_assets.gates.forecasts.folds import folds_sealed, retrained_fold
+from ml_assets.gates.forecasts.skill import every_test_day_scored, figures_recomputed, predictions_reproduced
+from ml_assets.prices.simulated import price_history
+from ml_assets.windows.sequences import SequenceConfig, build_sequences
 from tests.unit.skill.makers import folds, market, predict, scored
 
 

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ml_assets.artifact import Artifact, JsonArtifact
-from ml_assets.release import Release
-from ml_assets.skill import Promotion, WalkForwardReport, decide
+from ml_assets.forecasts.direction import Promotion, WalkForwardReport, decide
+from ml_assets.forecasts.release import Release
+from ml_assets.storage.artifact import Artifact, JsonArtifact
 from tests.unit.skill.makers import judged, report, scored, with_controls
 
 FLEET = with_controls({"A": judged(report("A", accuracy=0.58, p=1e-6)), "B": "crashed"})

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from ml_assets.gates.release import (
+from ml_assets.forecasts.direction import Judged, Promotion, decide
+from ml_assets.forecasts.release import Release, ReleasedVersion, champions_of, compose_release, pin_champions
+from ml_assets.gates.fleet.release import (
     every_version_certified,
     judged_version,
     measured_version,
     only_promoted,
 )
-from ml_assets.release import Release, ReleasedVersion, champions_of, compose_release, pin_champions
-from ml_assets.skill import Judged, Promotion, decide
 from ml_assets.storage import ArtifactStore, Certificate, GateVerdict, NotCertified, certify
 from tests.unit.skill.makers import judged, report, with_controls
 

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ml_assets.gates.fleet import succession_sound
-from ml_assets.skill import Champion, ChampionRecord, Judged, WalkForwardReport, decide
+from ml_assets.forecasts.direction import Champion, ChampionRecord, Judged, WalkForwardReport, decide
+from ml_assets.gates.fleet.fleet import succession_sound
 from tests.unit.skill.makers import judged, report, with_controls
 
 DAYS = 600

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ml_assets.gates.fleet import controls_decide, every_symbol_judged, rule_applied, succession_sound
-from ml_assets.skill import Judged, Promotion, PromotionRule, adjusted_p_values
-from ml_assets.skill.controls import DIRECTION_CONTROLS, EDGE, WALK
-from ml_assets.skill.verdicts import decide as decide_all
+from ml_assets.forecasts.controls import DIRECTION_CONTROLS, EDGE, WALK
+from ml_assets.forecasts.direction import Judged, Promotion, PromotionRule, adjusted_p_values
+from ml_assets.forecasts.direction.verdicts import decide as decide_all
+from ml_assets.gates.fleet.fleet import controls_decide, every_symbol_judged, rule_applied, succession_sound
 from tests.unit.skill.makers import judged, report, with_controls
 
 REPORT = st.builds(

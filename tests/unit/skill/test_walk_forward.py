@@ -9,8 +9,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from ml_assets.sequences import SequenceConfig, build_sequences
-from ml_assets.skill import (
+from ml_assets.forecasts.direction import (
     ar1_forecast,
     hit_rate,
     majority_forecast,
@@ -18,8 +17,9 @@ from ml_assets.skill import (
     pesaran_timmermann,
     score,
 )
-from ml_assets.skill.baselines import boosting_forecast, logistic_forecast
-from ml_assets.skill.walk_forward import PROMOTION_BASELINES
+from ml_assets.forecasts.direction.baselines import boosting_forecast, logistic_forecast
+from ml_assets.forecasts.direction.walk_forward import PROMOTION_BASELINES
+from ml_assets.windows.sequences import SequenceConfig, build_sequences
 from tests.unit.skill.makers import folds, market, predict, scored
 
 RETURNS = st.lists(st.floats(-0.2, 0.2), min_size=3, max_size=40).map(np.array)

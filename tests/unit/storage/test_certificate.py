@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ml_assets.gates.result import GateResult
+from ml_assets.gates.core import GateResult
 from ml_assets.storage import Certificate, GateVerdict, certify
 from tests.unit.storage.make import FAILED, PASSED, certificate
 

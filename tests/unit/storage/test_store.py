@@ -14,7 +14,7 @@ from upath import UPath
 
 from ml_assets.storage import ArtifactStore, NotCertified, StoreError, read_certified
 from ml_assets.storage.layout import UNPARTITIONED, alias_place
-from ml_assets.symbols import slug, unslug
+from ml_assets.storage.symbols import slug, unslug
 from tests.unit.storage.make import FAILED, PASSED, certificate
 
 

@@ -79,9 +79,9 @@ def test_an_unreadable_certificate_is_no_reason_to_remove_a_version(
     store = ArtifactStore(tmp_path, keep_versions=2)
     for data in (b"one", b"two"):
         store.publish(data, certificate(data))
-    from ml_assets.storage import places
+    from ml_assets.storage import paths
 
-    real: Callable[[object], bytes] = places.read
+    real: Callable[[object], bytes] = paths.read
     old = hashlib.sha256(b"two").hexdigest()
 
     def flaky(path: object) -> bytes:

@@ -6,11 +6,7 @@ from functools import cache
 
 import numpy as np
 
-from ml_assets.mamba import MambaConfig, TrainingRecipe
-from ml_assets.prices import PriceHistory
-from ml_assets.sequences import SequenceConfig, SequenceSet, build_sequences
-from ml_assets.simulation import simulate
-from ml_assets.volatility import (
+from ml_assets.forecasts.variance import (
     VarianceSet,
     VolatilityReport,
     VolatilityWeights,
@@ -19,6 +15,10 @@ from ml_assets.volatility import (
     train_volatility,
     variance_rows,
 )
+from ml_assets.mamba import MambaConfig, TrainingRecipe
+from ml_assets.prices import PriceHistory
+from ml_assets.prices.simulated import simulate
+from ml_assets.windows.sequences import SequenceConfig, SequenceSet, build_sequences
 
 HORIZONS = (1, 5)
 TINY = MambaConfig(d_model=8, d_state=4, head_dim=8, dropout=0.1, variance_heads=2)

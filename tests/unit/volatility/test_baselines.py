@@ -9,10 +9,8 @@ from hypothesis import strategies as st
 from scipy.optimize import minimize
 from threadpoolctl import threadpool_limits
 
-from ml_assets.gates._variance_fits import garch_loss
-from ml_assets.labels import forward_variance
-from ml_assets.volatility import qlike
-from ml_assets.volatility.baselines import (
+from ml_assets.forecasts.variance import qlike
+from ml_assets.forecasts.variance.baselines import (
     START_DAYS,
     ewma_forecast,
     fit_decay,
@@ -23,8 +21,10 @@ from ml_assets.volatility.baselines import (
     recursion,
     squared_returns,
 )
-from ml_assets.volatility.garch import Garch, fit_garch, garch_forecast
-from ml_assets.volatility.rivals import known_rows, range_variances, rival_forecasts
+from ml_assets.forecasts.variance.fitted_baselines import known_rows, range_variances, rival_forecasts
+from ml_assets.forecasts.variance.garch import Garch, fit_garch, garch_forecast
+from ml_assets.gates.forecasts._variance_fits import garch_loss
+from ml_assets.windows.labels import forward_variance
 from tests.unit.volatility.makers import HORIZONS, awkward, closes, folds, garch_returns, market
 
 PRICES = st.lists(st.floats(0.9, 1.1), min_size=2, max_size=40).map(lambda moves: 50.0 * np.cumprod(moves))

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from scipy.stats import binom, ttest_ind
 
-from ml_assets.volatility import qlike
-from ml_assets.volatility.drift import LossDrift, loss_drift
+from ml_assets.forecasts.variance import qlike
+from ml_assets.forecasts.variance.drift import LossDrift, loss_drift
 from tests.unit.volatility.makers import garch_returns
 
 REPORTED, BLOCK, LOOKS = 1000, 60, 12

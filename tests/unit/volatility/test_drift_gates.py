@@ -10,9 +10,20 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ml_assets.drift import FeatureDrift
-from ml_assets.gates.result import GateResult
-from ml_assets.gates.variance_drift import (
+from ml_assets.forecasts.drift import FeatureDrift
+from ml_assets.forecasts.release import Release, ReleasedVersion
+from ml_assets.forecasts.succession import Champion
+from ml_assets.forecasts.variance import VolatilityPromotion, VolatilityRule
+from ml_assets.forecasts.variance.champions import (
+    LiveVariance,
+    WatchedVariance,
+    variance_champions,
+    variance_forecast,
+    variance_of,
+)
+from ml_assets.forecasts.variance.drift import VarianceLook, VolatilityDriftReport, place_of
+from ml_assets.gates.core import GateResult
+from ml_assets.gates.forecasts.variance_drift import (
     every_new_day,
     judged_scores,
     loss_drift_recomputed,
@@ -20,21 +31,10 @@ from ml_assets.gates.variance_drift import (
     variances_reproduced,
 )
 from ml_assets.prices import PriceHistory
-from ml_assets.release import Release, ReleasedVersion
-from ml_assets.sequences import SequenceConfig, build_sequences
-from ml_assets.simulation import price_history, simulate
-from ml_assets.skill.succession import Champion
-from ml_assets.steps import Steps
+from ml_assets.prices.simulated import price_history, simulate
 from ml_assets.storage import ArtifactStore, Certificate
-from ml_assets.variance_champions import (
-    LiveVariance,
-    WatchedVariance,
-    variance_champions,
-    variance_forecast,
-    variance_of,
-)
-from ml_assets.volatility import VolatilityPromotion, VolatilityRule
-from ml_assets.volatility.drift import VarianceLook, VolatilityDriftReport, place_of
+from ml_assets.windows.sequences import SequenceConfig, build_sequences
+from ml_assets.windows.steps import Steps
 from tests.unit.skill.test_release import publish
 from tests.unit.volatility.makers import HORIZONS, market, scored, trained
 

@@ -10,26 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ml_assets.gates.folds import same_count
-from ml_assets.gates.result import GateResult
-from ml_assets.gates.training import untrained_arrays, weights_finite_and_complete
-from ml_assets.gates.volatility import (
-    forecasts_reproduced,
-    variance_days_scored,
-    variance_figures,
-    variance_folds,
-)
-from ml_assets.gates.volatility_rows import (
-    horizons_purged,
-    variance_learned,
-    variance_oracle,
-    variance_reload,
-)
-from ml_assets.gates.volatility_start import start_causal, start_recomputed
-from ml_assets.labels import forward_returns, forward_variance
-from ml_assets.scaling import fit_scale, normalize
-from ml_assets.skill.attempts import attempt_number
-from ml_assets.volatility import (
+from ml_assets.forecasts.attempts import attempt_number
+from ml_assets.forecasts.variance import (
     HorizonScore,
     VarianceRecord,
     VarianceSet,
@@ -37,8 +19,26 @@ from ml_assets.volatility import (
     predict_variance,
     variance_rows,
 )
-from ml_assets.volatility.start import fit_start
-from ml_assets.volatility.succession import variance_record
+from ml_assets.forecasts.variance.start import fit_start
+from ml_assets.forecasts.variance.succession import variance_record
+from ml_assets.gates.core import GateResult
+from ml_assets.gates.forecasts.folds import same_count
+from ml_assets.gates.forecasts.volatility import (
+    forecasts_reproduced,
+    variance_days_scored,
+    variance_figures,
+    variance_folds,
+)
+from ml_assets.gates.forecasts.volatility_rows import (
+    horizons_purged,
+    variance_learned,
+    variance_oracle,
+    variance_reload,
+)
+from ml_assets.gates.forecasts.volatility_start import start_causal, start_recomputed
+from ml_assets.gates.models.training import untrained_arrays, weights_finite_and_complete
+from ml_assets.windows.labels import forward_returns, forward_variance
+from ml_assets.windows.scaling import fit_scale, normalize
 from tests.unit.volatility.makers import HORIZONS, closes, folds, forecast, market, scored, trained
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ml_assets.volatility import diebold_mariano, qlike, squared_error
+from ml_assets.forecasts.variance import diebold_mariano, qlike, squared_error
 from tests.unit.volatility.makers import garch_returns
 
 

@@ -7,11 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from ml_assets.gates.training import untrained_arrays
+from ml_assets.forecasts.variance import VolatilityWeights, predict_variance, train_volatility, variance_rows
+from ml_assets.gates.models.training import untrained_arrays
 from ml_assets.mamba import MambaConfig, MambaWeights, TrainingRecipe
-from ml_assets.sequences import SequenceConfig, build_sequences
-from ml_assets.simulation import LEVERAGE, simulate
-from ml_assets.volatility import VolatilityWeights, predict_variance, train_volatility, variance_rows
+from ml_assets.prices.simulated import LEVERAGE, simulate
+from ml_assets.windows.sequences import SequenceConfig, build_sequences
 from tests.unit.volatility.makers import HORIZONS, QUICK, TINY, closes, folds, market, scored, trained
 
 

@@ -9,15 +9,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ml_assets.gates import _rivals, _variance_fits
-from ml_assets.gates.result import GateResult
-from ml_assets.gates.volatility import variance_figures
-from ml_assets.gates.volatility_start import start_recomputed
+from ml_assets.forecasts.variance import VarianceSet, fitted_baselines, score_variance, variance_rows
+from ml_assets.forecasts.variance.garch import Garch
+from ml_assets.gates.core import GateResult
+from ml_assets.gates.forecasts import _variance_baselines, _variance_fits
+from ml_assets.gates.forecasts.volatility import variance_figures
+from ml_assets.gates.forecasts.volatility_start import start_recomputed
 from ml_assets.prices import PriceHistory
-from ml_assets.sequences import SequenceConfig, SequenceSet, build_sequences
-from ml_assets.simulation import price_history, simulate
-from ml_assets.volatility import VarianceSet, rivals, score_variance, variance_rows
-from ml_assets.volatility.garch import Garch
+from ml_assets.prices.simulated import price_history, simulate
+from ml_assets.windows.sequences import SequenceConfig, SequenceSet, build_sequences
 from tests.unit.volatility.makers import HORIZONS, awkward
 
 Fit = Callable[..., Any]
@@ -82,26 +82,26 @@ def test_a_poor_fit_is_refused_in_the_report_alone_and_in_the_code(
     kind: str, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The code of the report is what proposes to the gate, so both are made poor; then only the report."""
-    poor = POORER[name](getattr(rivals, name))
-    _rivals._judged_garch.cache_clear()
+    poor = POORER[name](getattr(fitted_baselines, name))
+    _variance_baselines._judged_garch.cache_clear()
     with monkeypatch.context() as patch:
-        patch.setattr(rivals, name, poor)
+        patch.setattr(fitted_baselines, name, poor)
         result = judged(kind, 1)
         assert not result.passed
         assert "as reported" in result.message or "recomputed ones" in result.message
-        patch.setattr(_rivals, name, poor)
-        _rivals._judged_garch.cache_clear()
+        patch.setattr(_variance_baselines, name, poor)
+        _variance_baselines._judged_garch.cache_clear()
         result = judged(kind, 1)
         assert not result.passed
         assert "as fitted has a loss of" in result.message
-    _rivals._judged_garch.cache_clear()
+    _variance_baselines._judged_garch.cache_clear()
 
 
 def test_fits_that_are_not_allowed_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """A constant of zero would have a lower QLIKE on days without a move: it is not a better rival."""
-    monkeypatch.setattr(_rivals, "fit_har_qlike", lambda *_: np.array([0.0, 0.1, 0.4, 0.4]))
+    monkeypatch.setattr(_variance_baselines, "fit_har_qlike", lambda *_: np.array([0.0, 0.1, 0.4, 0.4]))
     assert "are not allowed" in judged("3", 1).message
-    monkeypatch.setattr(_rivals, "fit_decay", lambda *_: 0.5)
+    monkeypatch.setattr(_variance_baselines, "fit_decay", lambda *_: 0.5)
     assert "allowed are 0.7 to 0.999" in judged("3", 1).message
 
 
@@ -109,6 +109,6 @@ def test_a_rival_better_than_what_the_gate_finds_is_no_finding(monkeypatch: pyte
     monkeypatch.setattr(_variance_fits, "_reweighted", lambda _X, _y, start: start)
     monkeypatch.setattr(_variance_fits, "_garch", lambda energy: (float(energy.mean()), 0.0, 0.0))
     for kind in ("3", "big", "flat"):
-        _rivals._judged_garch.cache_clear()
+        _variance_baselines._judged_garch.cache_clear()
         result = judged(kind, 1)
         assert result.passed, result.message

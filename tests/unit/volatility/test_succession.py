@@ -9,19 +9,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ml_assets.gates.release import judged_version, only_promoted
-from ml_assets.gates.volatility_fleet import variance_succession_sound
-from ml_assets.release import Release, ReleasedVersion, champions_of, compose_release, pin_champions
-from ml_assets.skill import Champion, Judged, Served, decide
-from ml_assets.storage import ArtifactStore, Certificate
-from ml_assets.volatility import (
+from ml_assets.forecasts.direction import Champion, Judged, Served, decide
+from ml_assets.forecasts.release import Release, ReleasedVersion, champions_of, compose_release, pin_champions
+from ml_assets.forecasts.variance import (
     HorizonScore,
     VarianceRecord,
     VolatilityPromotion,
     VolatilityReport,
     decide_volatility,
 )
-from ml_assets.volatility.succession import variance_record
+from ml_assets.forecasts.variance.succession import variance_record
+from ml_assets.gates.fleet.release import judged_version, only_promoted
+from ml_assets.gates.fleet.volatility_fleet import variance_succession_sound
+from ml_assets.storage import ArtifactStore, Certificate
 from tests.unit.skill.makers import with_controls
 from tests.unit.skill.test_release import publish
 from tests.unit.volatility import makers

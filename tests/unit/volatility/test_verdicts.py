@@ -11,19 +11,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ml_assets.gates.volatility_fleet import (
-    every_horizon_judged,
-    variance_controls_decide,
-    variance_rule_applied,
-)
-from ml_assets.skill import Judged, Served
-from ml_assets.skill.controls import VARIANCE, WALK
-from ml_assets.volatility import (
+from ml_assets.forecasts.controls import VARIANCE, WALK
+from ml_assets.forecasts.direction import Judged, Served
+from ml_assets.forecasts.variance import (
     HorizonScore,
     VolatilityPromotion,
     VolatilityReport,
     VolatilityRule,
     decide_volatility,
+)
+from ml_assets.gates.fleet.volatility_fleet import (
+    every_horizon_judged,
+    variance_controls_decide,
+    variance_rule_applied,
 )
 
 RULE = VolatilityRule()

@@ -1,0 +1,3 @@
+"""Gates on data: causality, splits, labels, prices."""
+
+__all__: list[str] = []

@@ -1,0 +1,3 @@
+"""Gates on trained models: their rows, their bytes, where they come from."""
+
+__all__: list[str] = []

@@ -1,0 +1,3 @@
+"""Gates on option quotes and on the walk over them."""
+
+__all__: list[str] = []

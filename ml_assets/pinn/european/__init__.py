@@ -1,0 +1,3 @@
+"""The network for European options: ansatz, physics, training, Greeks."""
+
+__all__: list[str] = []

@@ -1,0 +1,14 @@
+"""The guard: nothing is published before its gates have passed, nothing is read without a certificate."""
+
+from orchestration.gating.asset import (
+    Candidate,
+    Certified,
+    Gate,
+    Refusal,
+    Staged,
+    collect_gates,
+    gated_asset,
+    verified,
+)
+
+__all__ = ["Candidate", "Certified", "Gate", "Refusal", "Staged", "collect_gates", "gated_asset", "verified"]

@@ -1,0 +1,299 @@
+"""Write, audit, publish: an asset's value exists for others only after each of its gates has passed.
+
+An asset made with :func:`gated_asset` returns a :class:`Staged` value: the artifact and one callable per
+declared gate. The gates run inside the op on the very bytes that would be stored. Only if all pass is
+the candidate handed to the IO manager, which publishes it; otherwise it goes to quarantine.
+The second layer, verification on every read, is in :mod:`orchestration.gating.verification`.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+import dagster as dg
+
+from ml_assets.gates.core import GateResult
+from ml_assets.storage import ArtifactStore, Certificate, GateVerdict, certify, input_key
+from ml_assets.storage.artifact import Artifact
+from orchestration.version import code_version
+
+__all__ = ["Candidate", "Certified", "Gate", "Refusal", "Staged", "collect_gates", "gated_asset", "verified"]
+
+Gate = Callable[[Any], GateResult]
+"""Takes the decoded candidate, gives a verdict."""
+
+SHA256 = "sha256"
+REFUSALS = "refusals"
+KEEP = "keep"
+
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Certified(Generic[T]):
+    """A value that was read through its gates, with the certificate of the version read."""
+
+    value: T
+    certificate: Certificate
+
+    @property
+    def label(self) -> str:
+        """Name of the version's place: ``asset`` or ``asset/partition``."""
+        return input_key(self.certificate.asset, self.certificate.partition)
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Stands in the place of what could not be read, so that it cannot be overlooked.
+
+    ``sha256`` names the version that was refused, where there is one.
+    """
+
+    partition: str | None
+    reason: str
+    sha256: str | None = None
+
+
+@dataclass(frozen=True)
+class Staged:
+    """What an asset's function returns: a value, and the gates that it must pass.
+
+    Parameters
+    ----------
+    artifact
+        The value.
+    gates
+        One callable per gate that the asset declares, by name.
+    inputs
+        The certified values from which it was computed: the certificate records their versions.
+    metadata
+        Shown in the UI beside the materialization.
+    alias
+        Path under the store's root that shall always hold a copy of the current version.
+    pages
+        Files for people, by their path under ``reports/``: written once the value has been published, so that
+        no page shows what a gate has refused.
+    """
+
+    artifact: Artifact
+    gates: Mapping[str, Gate]
+    inputs: Sequence[Certified[Any]] = ()
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    alias: str | None = None
+    pages: Mapping[str, bytes] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A value whose gates have passed, on its way to publication."""
+
+    data: bytes
+    certificate: Certificate
+    alias: str | None
+    pages: Mapping[str, bytes] = field(default_factory=dict)
+
+
+def verified(asset: str, *, keep_refusals: bool = False) -> dg.AssetIn:
+    """Declare a gated input; the op receives :class:`Certified`.
+
+    Parameters
+    ----------
+    asset
+        Key of the upstream asset.
+    keep_refusals
+        Hand over a :class:`Refusal` in the place of what is not certified: in a fan-in over partitions one
+        bad symbol then does not stop the others, and an input that is a help but no need may be missing.
+        Without it the read is refused.
+    """
+    metadata = {REFUSALS: KEEP} if keep_refusals else None
+    # The annotation Certified[T] is for readers and mypy; Dagster's own type system cannot express it.
+    return dg.AssetIn(key=dg.AssetKey(asset), metadata=metadata, dagster_type=dg.Any)
+
+
+def gated_asset(
+    *, gates: Mapping[str, str], partitions_def: dg.PartitionsDefinition[str] | None = None, **options: Any
+) -> Callable[[Callable[..., Staged]], dg.AssetsDefinition]:
+    """Make an asset that publishes nothing unless all its gates pass.
+
+    Parameters
+    ----------
+    gates
+        Name and one-line description of each gate. At least one.
+    partitions_def
+        Also given to the checks: an unpartitioned check on a partitioned asset would let one symbol's pass
+        hide another's failure.
+    **options
+        As of :func:`dagster.asset`.
+
+    Notes
+    -----
+    The function asks for ``context``, ``store`` and other resources by naming them among its parameters.
+    """
+    if not gates:
+        raise ValueError("a gated asset needs at least one gate")
+
+    def decorate(function: Callable[..., Staged]) -> dg.AssetsDefinition:
+        name = function.__name__
+        parameters = inspect.signature(function, eval_str=True).parameters
+
+        @functools.wraps(function)
+        def compute(
+            context: dg.AssetExecutionContext, store: ArtifactStore, **inputs: Any
+        ) -> Iterator[dg.Output[Candidate] | dg.AssetCheckResult]:
+            given = {"context": context, "store": store, **inputs}
+            staged = function(**{key: value for key, value in given.items() if key in parameters})
+            yield from _audit(context, store, name, frozenset(gates), staged)
+
+        _show_parameters(compute, parameters)
+        specs = [_check_spec(name, gate, text, partitions_def) for gate, text in gates.items()]
+        definition: dg.AssetsDefinition = dg.asset(
+            partitions_def=partitions_def, check_specs=specs, dagster_type=dg.Any, **options
+        )(compute)
+        return definition
+
+    return decorate
+
+
+def collect_gates(
+    assets: Iterable[dg.AssetsDefinition | dg.AssetChecksDefinition],
+) -> dict[str, frozenset[str]]:
+    """List the gates of each asset, derived from the definitions: no second list to keep."""
+    found: dict[str, set[str]] = {}
+    for definition in assets:
+        for spec in definition.check_specs:
+            if spec.blocking:
+                found.setdefault(spec.asset_key.to_user_string(), set()).add(spec.name)
+    return {asset: frozenset(names) for asset, names in found.items()}
+
+
+def _check_spec(
+    asset: str, gate: str, text: str, partitions_def: dg.PartitionsDefinition[str] | None
+) -> dg.AssetCheckSpec:
+    with warnings.catch_warnings():
+        # Checks by partition are a preview of Dagster's; the pin and tests/characterization guard us.
+        warnings.filterwarnings("ignore", "Specifying a partitions_def on an AssetCheckSpec")
+        return dg.AssetCheckSpec(
+            gate, asset=asset, description=text, blocking=True, partitions_def=partitions_def
+        )
+
+
+def _show_parameters(compute: Callable[..., Any], parameters: Mapping[str, inspect.Parameter]) -> None:
+    """Let Dagster, which learns from the signature, see the function's parameters, context and store."""
+    kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+    context = inspect.Parameter("context", kind, annotation=dg.AssetExecutionContext)
+    store = inspect.Parameter("store", kind, annotation=dg.ResourceParam[ArtifactStore])
+    shown = {"context": context, **parameters, "store": store}
+    compute.__signature__ = inspect.Signature(list(shown.values()))  # type: ignore[attr-defined]
+    compute.__annotations__ = {name: parameter.annotation for name, parameter in shown.items()}
+
+
+def _audit(
+    context: dg.AssetExecutionContext,
+    store: ArtifactStore,
+    asset: str,
+    declared: frozenset[str],
+    staged: Staged,
+) -> Iterator[dg.Output[Candidate] | dg.AssetCheckResult]:
+    """Run the gates on the encoded value; publish or quarantine."""
+    if frozenset(staged.gates) != declared:
+        raise dg.DagsterInvariantViolationError(
+            f"asset {asset} declares the gates {sorted(declared)} but brought {sorted(staged.gates)}"
+        )
+    partition = _single_partition(context)
+    data = staged.artifact.to_bytes()
+    # What is audited is what readers will decode, not the object that happened to be in memory.
+    decoded = type(staged.artifact).from_bytes(data)
+    results = [_run_gate(name, gate, decoded) for name, gate in staged.gates.items()]
+    certificate = _certificate(context, asset, partition, staged, data, results)
+    for result in results:
+        if not result.passed:
+            context.log.error(f"gate {result.gate}: FAILED: {result.message}")
+    if certificate.passed:
+        # One line: each verdict with its figures is an event of its own.
+        context.log.info(f"gates passed: {', '.join(result.gate for result in results)}")
+        # First the output, then the verdicts: so each verdict is recorded against this materialization.
+        metadata = {**staged.metadata, "inputs": dict(certificate.inputs)}
+        yield dg.Output(Candidate(data, certificate, staged.alias, staged.pages), metadata=metadata)
+        yield from (_check_result(asset, result, certificate) for result in results)
+        return
+    place = store.quarantine(data, certificate, alias=staged.alias)
+    yield from (_check_result(asset, result, certificate, place) for result in results)
+    failed = [result for result in results if not result.passed]
+    raise dg.Failure(
+        description=f"{input_key(asset, partition)} was not published; gates failed:\n"
+        + "\n".join(f"- {result.gate}: {result.message}" for result in failed)
+        + f"\nThe refused candidate lies in {place}. The last certified version, if any, is unchanged.",
+        metadata={"quarantine": place, SHA256: certificate.sha256},
+        allow_retries=False,
+    )
+
+
+def _run_gate(name: str, gate: Gate, value: Any) -> GateResult:
+    """Run one gate; a gate that breaks has not passed."""
+    try:
+        result = gate(value)
+        # In the forms that certificate and event log can hold: found out here, not after publication.
+        verdict = GateVerdict(name, bool(result.passed), result.message, result.figures)
+        return GateResult(name, verdict.passed, verdict.message, int(result.checked), verdict.figures)
+    except Exception as error:  # noqa: BLE001  whatever went wrong, the gate stays closed
+        return GateResult(name, False, f"the gate itself broke: {type(error).__name__}: {error}", 0)
+
+
+def _certificate(
+    context: dg.AssetExecutionContext,
+    asset: str,
+    partition: str | None,
+    staged: Staged,
+    data: bytes,
+    results: Sequence[GateResult],
+) -> Certificate:
+    return certify(
+        data,
+        asset=asset,
+        partition=partition,
+        kind=staged.artifact.kind,
+        extension=staged.artifact.extension,
+        gates=[GateVerdict.of(result) for result in results],
+        code_version=code_version(),
+        inputs={source.label: source.certificate.sha256 for source in staged.inputs},
+        run_id=context.run.run_id,
+    )
+
+
+def _check_result(
+    asset: str, result: GateResult, certificate: Certificate, quarantine: str | None = None
+) -> dg.AssetCheckResult:
+    metadata: dict[str, Any] = {
+        SHA256: certificate.sha256,
+        "found": result.message,
+        "checked": result.checked,
+    }
+    if quarantine is not None:
+        metadata["quarantine"] = quarantine
+    return dg.AssetCheckResult(
+        asset_key=asset,
+        check_name=result.gate,
+        passed=result.passed,
+        severity=dg.AssetCheckSeverity.ERROR,
+        description=result.message,
+        metadata={**result.figures, **metadata},  # no figure may pose as the hash
+    )
+
+
+def _single_partition(context: dg.AssetExecutionContext) -> str | None:
+    if not context.has_partition_key:
+        if context.has_partition_key_range:
+            raise dg.Failure(
+                description="several partitions in one run have no verdict each; launch one run per symbol "
+                "(backfill policy 'one run per partition')",
+                allow_retries=False,
+            )
+        return None
+    key: str = context.partition_key
+    return key
