@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Certificate", "GateVerdict", "certify"]
 
-_FORMAT = 1
+_FORMAT = 2
+_SINCE_2: dict[str, list[str] | dict[str, str]] = {"settings": {}, "events": []}
+"""What format 1 did not have, and stands for it when such a certificate is read."""
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _ASSET = re.compile(r"[A-Za-z0-9_]{1,100}")
 _EXTENSION = re.compile(r"(\.[A-Za-z0-9_]{1,20}){1,3}")
@@ -97,6 +99,10 @@ class Certificate:
         Hash of each version read, by ``asset`` or ``asset/partition``.
     run_id : str or None
         Run that made them.
+    settings : mapping of str to str
+        The settings in force; empty in certificates written before they were kept.
+    events : tuple of str
+        What went wrong while the version was made, and how that was mended; likewise.
 
     Raises
     ------
@@ -115,6 +121,8 @@ class Certificate:
     code_version: str
     inputs: Mapping[str, str]
     run_id: str | None = None
+    settings: Mapping[str, str] = field(default_factory=dict)
+    events: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         require_match("asset", self.asset, _ASSET, "letters, digits and underscores")
@@ -137,6 +145,8 @@ class Certificate:
             )
         object.__setattr__(self, "gates", _gates(self.gates))
         object.__setattr__(self, "inputs", dict(self.inputs))
+        object.__setattr__(self, "settings", {text(k): text(v) for k, v in self.settings.items()})
+        object.__setattr__(self, "events", tuple(text(event) for event in self.events))
         for source, version in self.inputs.items():
             require_text("the name of an input", source)
             require_match(f"the version of input {source}", version, _SHA256, "64 lower-case hex digits")
@@ -171,15 +181,23 @@ class Certificate:
             If a field is missing, unknown, twice there or of the wrong type, or the seal does not match.
         """
         body = json.loads(text, object_pairs_hook=unique, parse_constant=no_constant)
-        require_fields("the certificate", body, {"format", "seal", *(f.name for f in fields(cls))})
-        seal, form = body.pop("seal"), body["format"]
-        if type(form) is not int or form != _FORMAT:
-            raise ValueError(f"its format is {form!r}, this code reads {_FORMAT}")
+        form = body.get("format") if isinstance(body, dict) else None
+        missing = _SINCE_2 if form == 1 else {}
+        needed = {"format", "seal", *(f.name for f in fields(cls))} - missing.keys()
+        require_fields("the certificate", body, needed)
+        seal = body.pop("seal")
+        if type(form) is not int or form not in (1, _FORMAT):
+            raise ValueError(f"its format is {form!r}, this code reads 1 and {_FORMAT}")
         if seal != _seal(body):
             raise ValueError("its seal does not match: it was edited after it was written")
         del body["format"]
-        if not isinstance(body["gates"], list) or not isinstance(body["inputs"], dict):
-            raise TypeError("gates must be a list and inputs an object")
+        body |= missing
+        for name in ("gates", "events"):
+            if not isinstance(body[name], list):
+                raise TypeError(f"{name} must be a list, not {body[name]!r}")
+        for name in ("inputs", "settings"):
+            if not isinstance(body[name], dict):
+                raise TypeError(f"{name} must be an object, not {body[name]!r}")
         return cls(**{**body, "gates": tuple(_verdict(entry) for entry in body["gates"])})
 
 
@@ -194,6 +212,8 @@ def certify(
     code_version: str,
     inputs: Mapping[str, str] | None = None,
     run_id: str | None = None,
+    settings: Mapping[str, str] | None = None,
+    events: Iterable[str] = (),
 ) -> Certificate:
     """Certificate of these very bytes, made now. Whether they passed is what ``gates`` say.
 
@@ -201,7 +221,7 @@ def certify(
     ----------
     data : bytes
         The encoded artifact.
-    asset, partition, kind, extension, gates, code_version, inputs, run_id
+    asset, partition, kind, extension, gates, code_version, inputs, run_id, settings, events
         See :class:`Certificate`.
 
     Examples
@@ -225,6 +245,8 @@ def certify(
         code_version=code_version,
         inputs=inputs or {},
         run_id=run_id,
+        settings=settings or {},
+        events=tuple(events),
     )
 
 

@@ -2,6 +2,7 @@
 
 import functools
 import time
+from collections.abc import Callable
 
 import dagster as dg
 
@@ -10,7 +11,7 @@ from ml_assets.gates.options.american import AmericanThresholds, american_gates
 from ml_assets.pinn.american import AmericanRecipe, AmericanWeights
 from ml_assets.reports.pictures import markdown_picture
 from orchestration.cli.progress import report_progress, report_stage
-from orchestration.gating import Gate, Staged, gated_asset
+from orchestration.gating import Staged, gated_asset
 from orchestration.settings import Settings
 from orchestration.version import code_version
 
@@ -66,7 +67,7 @@ def american_weights(context: dg.AssetExecutionContext, settings: dg.ResourcePar
     )
 
 
-def _gate(name: str) -> Gate:
+def _gate(name: str) -> Callable[[AmericanWeights], GateResult]:
     def gate(weights: AmericanWeights) -> GateResult:
         return next(result for result in _all_gates(weights.to_bytes()) if result.gate == name)
 

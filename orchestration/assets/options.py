@@ -2,7 +2,7 @@
 
 import functools
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import dagster as dg
 
@@ -15,7 +15,7 @@ from ml_assets.reports.option_training import training_pages
 from ml_assets.reports.pictures import markdown_pictures
 from ml_assets.storage import ArtifactStore
 from orchestration.cli.progress import report_progress, report_stage
-from orchestration.gating import Certified, Gate, Staged, gated_asset, verified
+from orchestration.gating import Certified, Staged, gated_asset, verified
 from orchestration.settings import Settings
 from orchestration.version import code_version
 
@@ -109,7 +109,7 @@ def _shown(pages: Mapping[str, bytes]) -> dict[str, dg.MetadataValue]:
     return {name: dg.MetadataValue.md(picture) for name, picture in markdown_pictures(pages).items()}
 
 
-def _gate(name: str) -> Gate:
+def _gate(name: str) -> Callable[[PinnWeights], GateResult]:
     def gate(weights: PinnWeights) -> GateResult:
         return _all_gates(weights.to_bytes())[name]
 

@@ -2,14 +2,11 @@
 
 import dagster as dg
 
-from ml_assets.gates import (
-    augmented_ledger,
-    augmented_non_interference,
-    causal,
-    ledger,
-    non_interference,
-    oracle,
-    scale,
+from ml_assets.gates.data.gates import (
+    AUGMENTED_GATES,
+    SEQUENCE_GATES,
+    AugmentedEvidence,
+    SequenceEvidence,
 )
 from ml_assets.gates.models.pooling import base_before_validation
 from ml_assets.gates.models.training import (
@@ -37,13 +34,7 @@ __all__ = ["augmented_training_set", "mamba_weights", "split_sequences"]
     group_name="training",
     description="Causal features, windows, labels in temporal order: train, validation, sealed test; purged.",
     ins={"prices": verified("raw_prices")},
-    gates={
-        "causal": "No feature, window or label up to a day changes when later days are cut or perturbed.",
-        "non_interference": "Nothing fitted on training rows changes when later prices change.",
-        "ledger": "Splits are disjoint by the horizon, no row twice, every sealed day present.",
-        "oracle": "Labels equal an independent recomputation from the raw prices.",
-        "scale": "No feature depends on the level of prices.",
-    },
+    gates=SEQUENCE_GATES,
 )
 def split_sequences(
     prices: Certified[PriceHistory],
@@ -59,18 +50,11 @@ def split_sequences(
     def rebuild(history: PriceHistory) -> SequenceSet:
         return build_sequences(history, config, steps=steps)
 
-    history = prices.value
-    sequences = rebuild(history)
+    sequences = rebuild(prices.value)
     counts = sequences.ledger["split"].value_counts().to_dict()
     return Staged(
         sequences,
-        gates={
-            "causal": lambda s: causal(history, s, rebuild, seed=settings.seed),
-            "non_interference": lambda s: non_interference(history, s, rebuild, seed=settings.seed),
-            "ledger": lambda s: ledger(history, s),
-            "oracle": lambda s: oracle(history, s),
-            "scale": lambda s: scale(history, s, rebuild),
-        },
+        evidence=SequenceEvidence(prices.value, rebuild, settings.seed),
         inputs=[prices],
         metadata={
             "rows": {name: int(count) for name, count in counts.items()},
@@ -86,10 +70,7 @@ def split_sequences(
     group_name="training",
     description="Training rows and augmented copies, normalized; validation rows untouched; no test row.",
     ins={"sequences": verified("split_sequences")},
-    gates={
-        "non_interference": "Bit-equal when everything after the training rows is perturbed.",
-        "ledger": "Every augmented row has a training row as its parent; validation is untouched.",
-    },
+    gates=AUGMENTED_GATES,
 )
 def augmented_training_set(
     sequences: Certified[SequenceSet],
@@ -105,12 +86,7 @@ def augmented_training_set(
     augmented = rebuild(sequences.value)
     return Staged(
         augmented,
-        gates={
-            "non_interference": lambda a: augmented_non_interference(
-                sequences.value, a, rebuild, seed=settings.seed
-            ),
-            "ledger": lambda a: augmented_ledger(sequences.value, a),
-        },
+        evidence=AugmentedEvidence(sequences.value, rebuild, settings.seed),
         inputs=[sequences],
         metadata={
             "training_rows": len(augmented.X),

@@ -3,7 +3,6 @@
 from orchestration.gating.asset import (
     Candidate,
     Certified,
-    Gate,
     Refusal,
     Staged,
     collect_gates,
@@ -11,4 +10,4 @@ from orchestration.gating.asset import (
     verified,
 )
 
-__all__ = ["Candidate", "Certified", "Gate", "Refusal", "Staged", "collect_gates", "gated_asset", "verified"]
+__all__ = ["Candidate", "Certified", "Refusal", "Staged", "collect_gates", "gated_asset", "verified"]

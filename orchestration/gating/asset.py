@@ -17,15 +17,15 @@ from typing import Any, Generic, TypeVar
 
 import dagster as dg
 
-from ml_assets.gates.core import GateResult
+from ml_assets.gates.core import Gate, GateResult, by_name
 from ml_assets.storage import ArtifactStore, Certificate, GateVerdict, certify, input_key
 from ml_assets.storage.artifact import Artifact
 from orchestration.version import code_version
 
-__all__ = ["Candidate", "Certified", "Gate", "Refusal", "Staged", "collect_gates", "gated_asset", "verified"]
+__all__ = ["Candidate", "Certified", "Refusal", "Staged", "collect_gates", "gated_asset", "verified"]
 
-Gate = Callable[[Any], GateResult]
-"""Takes the decoded candidate, gives a verdict."""
+GateSpec = Mapping[str, str] | Sequence[Gate[Any, Any]]
+"""Gates, or the texts of those that `Staged` brings itself, by name."""
 
 SHA256 = "sha256"
 REFUSALS = "refusals"
@@ -68,8 +68,10 @@ class Staged:
     ----------
     artifact
         The value.
+    evidence
+        What the asset's gates judge the value by: see :class:`ml_assets.gates.core.Gate`.
     gates
-        One callable per gate that the asset declares, by name.
+        One callable per gate that the asset declares by name alone.
     inputs
         The certified values from which it was computed: the certificate records their versions.
     metadata
@@ -79,14 +81,19 @@ class Staged:
     pages
         Files for people, by their path under ``reports/``: written once the value has been published, so that
         no page shows what a gate has refused.
+    events
+        What went wrong while it was made and how that was mended, for instance a smaller batch after memory
+        ran out: written into the certificate.
     """
 
     artifact: Artifact
-    gates: Mapping[str, Gate]
+    gates: Mapping[str, Callable[[Any], GateResult]] = field(default_factory=dict)
     inputs: Sequence[Certified[Any]] = ()
     metadata: Mapping[str, Any] = field(default_factory=dict)
     alias: str | None = None
     pages: Mapping[str, bytes] = field(default_factory=dict)
+    events: Sequence[str] = ()
+    evidence: Any = None
 
 
 @dataclass(frozen=True)
@@ -117,14 +124,14 @@ def verified(asset: str, *, keep_refusals: bool = False) -> dg.AssetIn:
 
 
 def gated_asset(
-    *, gates: Mapping[str, str], partitions_def: dg.PartitionsDefinition[str] | None = None, **options: Any
+    *, gates: GateSpec, partitions_def: dg.PartitionsDefinition[str] | None = None, **options: Any
 ) -> Callable[[Callable[..., Staged]], dg.AssetsDefinition]:
     """Make an asset that publishes nothing unless all its gates pass.
 
     Parameters
     ----------
     gates
-        Name and one-line description of each gate. At least one.
+        At least one.
     partitions_def
         Also given to the checks: an unpartitioned check on a partitioned asset would let one symbol's pass
         hide another's failure.
@@ -137,6 +144,8 @@ def gated_asset(
     """
     if not gates:
         raise ValueError("a gated asset needs at least one gate")
+    texts = gates if isinstance(gates, Mapping) else {g.name: g.text for g in by_name(gates).values()}
+    own = () if isinstance(gates, Mapping) else tuple(gates)
 
     def decorate(function: Callable[..., Staged]) -> dg.AssetsDefinition:
         name = function.__name__
@@ -148,10 +157,11 @@ def gated_asset(
         ) -> Iterator[dg.Output[Candidate] | dg.AssetCheckResult]:
             given = {"context": context, "store": store, **inputs}
             staged = function(**{key: value for key, value in given.items() if key in parameters})
-            yield from _audit(context, store, name, frozenset(gates), staged)
+            brought = own or _brought(name, frozenset(texts), staged)
+            yield from _audit(context, store, name, brought, staged)
 
         _show_parameters(compute, parameters)
-        specs = [_check_spec(name, gate, text, partitions_def) for gate, text in gates.items()]
+        specs = [_check_spec(name, gate, text, partitions_def) for gate, text in texts.items()]
         definition: dg.AssetsDefinition = dg.asset(
             partitions_def=partitions_def, check_specs=specs, dagster_type=dg.Any, **options
         )(compute)
@@ -197,19 +207,15 @@ def _audit(
     context: dg.AssetExecutionContext,
     store: ArtifactStore,
     asset: str,
-    declared: frozenset[str],
+    gates: Sequence[Gate[Any, Any]],
     staged: Staged,
 ) -> Iterator[dg.Output[Candidate] | dg.AssetCheckResult]:
     """Run the gates on the encoded value; publish or quarantine."""
-    if frozenset(staged.gates) != declared:
-        raise dg.DagsterInvariantViolationError(
-            f"asset {asset} declares the gates {sorted(declared)} but brought {sorted(staged.gates)}"
-        )
     partition = _single_partition(context)
     data = staged.artifact.to_bytes()
     # What is audited is what readers will decode, not the object that happened to be in memory.
     decoded = type(staged.artifact).from_bytes(data)
-    results = [_run_gate(name, gate, decoded) for name, gate in staged.gates.items()]
+    results = [_run_gate(gate, decoded, staged.evidence) for gate in gates]
     certificate = _certificate(context, asset, partition, staged, data, results)
     for result in results:
         if not result.passed:
@@ -234,15 +240,27 @@ def _audit(
     )
 
 
-def _run_gate(name: str, gate: Gate, value: Any) -> GateResult:
-    """Run one gate; a gate that breaks has not passed."""
+def _brought(asset: str, declared: frozenset[str], staged: Staged) -> tuple[Gate[Any, Any], ...]:
+    """Gates of an asset that declares names alone and brings what judges with its value."""
+    if frozenset(staged.gates) != declared:
+        raise dg.DagsterInvariantViolationError(
+            f"asset {asset} declares the gates {sorted(declared)} but brought {sorted(staged.gates)}"
+        )
+
+    def check(name: str) -> Callable[[Any, Any], GateResult]:
+        return lambda value, _: staged.gates[name](value)
+
+    return tuple(Gate(name, name, check(name)) for name in staged.gates)
+
+
+def _run_gate(gate: Gate[Any, Any], value: Any, evidence: Any) -> GateResult:
+    """Run one gate, its verdict in the forms that certificate and event log hold; a broken gate is closed."""
+    result = gate.run(value, evidence)
     try:
-        result = gate(value)
-        # In the forms that certificate and event log can hold: found out here, not after publication.
-        verdict = GateVerdict(name, bool(result.passed), result.message, result.figures)
-        return GateResult(name, verdict.passed, verdict.message, int(result.checked), verdict.figures)
-    except Exception as error:  # noqa: BLE001  whatever went wrong, the gate stays closed
-        return GateResult(name, False, f"the gate itself broke: {type(error).__name__}: {error}", 0)
+        verdict = GateVerdict(gate.name, bool(result.passed), result.message, result.figures)
+        return GateResult(gate.name, verdict.passed, verdict.message, int(result.checked), verdict.figures)
+    except (TypeError, ValueError, OverflowError) as error:
+        return GateResult(gate.name, False, f"the gate itself broke: {type(error).__name__}: {error}", 0)
 
 
 def _certificate(
@@ -263,6 +281,7 @@ def _certificate(
         code_version=code_version(),
         inputs={source.label: source.certificate.sha256 for source in staged.inputs},
         run_id=context.run.run_id,
+        events=staged.events,
     )
 
 

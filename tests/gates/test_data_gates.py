@@ -15,7 +15,7 @@ from ml_assets.gates._verdict import verdict
 from ml_assets.gates.core import GateResult
 from ml_assets.gates.data._changes import STYLES, redraw, redraw_after
 from ml_assets.gates.data._cuts import hard_spots
-from ml_assets.gates.data.catalogue import AUGMENTED_GATES, SEQUENCE_GATES
+from ml_assets.gates.data.gates import AUGMENTED_GATES, SEQUENCE_GATES, AugmentedEvidence, SequenceEvidence
 from ml_assets.prices.history import PriceHistory
 from ml_assets.prices.simulated import simulate
 from ml_assets.windows.augmentation import AugmentedSet, augment_sequences
@@ -33,8 +33,9 @@ STAGED = build_sequences(PRICES)
 def all_gates(prices: PriceHistory, build: Callable[[PriceHistory], SequenceSet]) -> list[GateResult]:
     staged = SequenceSet.from_bytes(build(prices).to_bytes())
     augmented = AugmentedSet.from_bytes(augment_sequences(staged).to_bytes())
-    results = [gate(prices, staged, build) for gate in SEQUENCE_GATES.values()]
-    return results + [gate(staged, augmented, augment_sequences) for gate in AUGMENTED_GATES.values()]
+    results = [gate.run(staged, SequenceEvidence(prices, build)) for gate in SEQUENCE_GATES]
+    evidence = AugmentedEvidence(staged, augment_sequences)
+    return results + [gate.run(augmented, evidence) for gate in AUGMENTED_GATES]
 
 
 def next_day(frame: pd.DataFrame) -> np.ndarray:

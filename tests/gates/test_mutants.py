@@ -24,7 +24,7 @@ def test_the_gate_kills_the_mutant(mutant: Mutant):
 def test_no_false_alarm_on_a_clean_pipeline(name: str):
     results, _ = run_clean(CLEAN_MARKETS[name]())
     assert [r.message for r in results if not r.passed] == []
-    assert [r.gate for r in results] == list(GATES)
+    assert [r.gate for r in results] == [gate.rpartition("/")[2] for gate in GATES]
     assert all(r.checked > 0 for r in results)
 
 

@@ -130,21 +130,21 @@ def _tuned_by_validation(sequences: SequenceSet) -> AugmentedSet:
 
 
 AUGMENTS: dict[str, tuple[str, Callable[[SequenceSet], AugmentedSet]]] = {
-    "augmented before the split": ("augmented_ledger", _before_split),
-    "copies of validation rows": ("augmented_ledger", _copies(_from_validation)),
+    "augmented before the split": ("augmented/ledger", _before_split),
+    "copies of validation rows": ("augmented/ledger", _copies(_from_validation)),
     "copies of the next training row": (
-        "augmented_ledger",
+        "augmented/ledger",
         _copies(lambda s, a: a.X[np.minimum(a.parent[a.is_copy] + 30, len(a.as_of_train) - 1)]),
     ),
-    "copies mixed with 5 % validation": ("augmented_non_interference", _copies(_mixed(0.05))),
-    "copies mixed with 0.01 % validation": ("augmented_non_interference", _copies(_mixed(1e-4))),
-    "noise from the deviation of all rows": ("augmented_non_interference", _copies(_noise_of_all)),
-    "noise tuned on validation": ("augmented_non_interference", _tuned_by_validation),
-    "validation rows augmented": ("augmented_ledger", _validation_augmented),
-    "validation standardized by itself": ("augmented_ledger", _own_statistics),
-    "hard validation rows left out": ("augmented_ledger", _validation_cut),
-    "test rows as validation": ("augmented_ledger", _test_as_validation),
-    "step labels moved": ("augmented_ledger", _shifted_steps),
+    "copies mixed with 5 % validation": ("augmented/non_interference", _copies(_mixed(0.05))),
+    "copies mixed with 0.01 % validation": ("augmented/non_interference", _copies(_mixed(1e-4))),
+    "noise from the deviation of all rows": ("augmented/non_interference", _copies(_noise_of_all)),
+    "noise tuned on validation": ("augmented/non_interference", _tuned_by_validation),
+    "validation rows augmented": ("augmented/ledger", _validation_augmented),
+    "validation standardized by itself": ("augmented/ledger", _own_statistics),
+    "hard validation rows left out": ("augmented/ledger", _validation_cut),
+    "test rows as validation": ("augmented/ledger", _test_as_validation),
+    "step labels moved": ("augmented/ledger", _shifted_steps),
 }
 
 
@@ -167,12 +167,12 @@ def _mixed_with(days: int) -> Callable[..., Any]:
 
 
 STEPS: dict[str, tuple[str, Callable[..., Any]]] = {
-    "labels in the features of copies": ("augmented_non_interference", _labels_in_copies),
-    "copies mixed with the next row": ("augmented_non_interference", _mixed_with(1)),
-    "copies mixed with later training rows": ("augmented_non_interference", _mixed_with(30)),
-    "noise without a seed": ("augmented_non_interference", _unseeded),
-    "labels of copies changed": ("augmented_ledger", _noisy_labels),
-    "rows shuffled": ("augmented_ledger", _shuffled),
+    "labels in the features of copies": ("augmented/non_interference", _labels_in_copies),
+    "copies mixed with the next row": ("augmented/non_interference", _mixed_with(1)),
+    "copies mixed with later training rows": ("augmented/non_interference", _mixed_with(30)),
+    "noise without a seed": ("augmented/non_interference", _unseeded),
+    "labels of copies changed": ("augmented/ledger", _noisy_labels),
+    "rows shuffled": ("augmented/ledger", _shuffled),
 }
 
 
@@ -189,17 +189,17 @@ def _parents_wrong(staged: AugmentedSet) -> AugmentedSet:
 
 
 STORED: dict[str, tuple[str, Callable[[AugmentedSet], AugmentedSet]]] = {
-    "parent outside the training rows": ("augmented_ledger", _parents_beyond),
-    "parents of other rows": ("augmented_ledger", _parents_wrong),
+    "parent outside the training rows": ("augmented/ledger", _parents_beyond),
+    "parents of other rows": ("augmented/ledger", _parents_wrong),
     "no copies": (
-        "augmented_ledger",
+        "augmented/ledger",
         lambda a: replace(
             a,
             **{f: getattr(a, f)[~a.is_copy] for f in ("X", "y", "step_returns", "parent")},
             is_copy=a.is_copy[~a.is_copy],
         ),
     ),
-    "other center than the sequences": ("augmented_ledger", lambda a: replace(a, center=a.center + 1e-6)),
+    "other center than the sequences": ("augmented/ledger", lambda a: replace(a, center=a.center + 1e-6)),
 }
 
 

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from ml_assets.forecasts.variance import VarianceSet, VolatilityReport, score_variance, variance_rows
 from ml_assets.gates._verdict import all_pass
-from ml_assets.gates.core import GateResult
-from ml_assets.gates.data.catalogue import AUGMENTED_GATES, SEQUENCE_GATES
+from ml_assets.gates.core import GateResult, by_name
+from ml_assets.gates.data.gates import AUGMENTED_GATES, SEQUENCE_GATES, AugmentedEvidence, SequenceEvidence
 from ml_assets.gates.forecasts.volatility import (
     forecasts_reproduced,
     variance_days_scored,
@@ -161,9 +161,11 @@ class Trial:
 
     def run(self, gate: str) -> GateResult:
         p = self.pipeline
-        if gate in SEQUENCE_GATES:
-            return SEQUENCE_GATES[gate](self.prices, self.sequences, p.build)
-        return AUGMENTED_GATES[gate](self.sequences, self.augmented(), p.augment)
+        asset, _, name = gate.rpartition("/")
+        if asset == "augmented":
+            evidence = AugmentedEvidence(self.sequences, p.augment)
+            return by_name(AUGMENTED_GATES)[name].run(self.augmented(), evidence)
+        return by_name(SEQUENCE_GATES)[name].run(self.sequences, SequenceEvidence(self.prices, p.build))
 
 
 class VarianceTrial:
@@ -208,7 +210,11 @@ VARIANCE_GATES: dict[str, Callable[[VarianceTrial], GateResult]] = {
         t.folds, t.report, t.case.forecast, 1, lambda _: None
     ),
 }
-GATES = (*SEQUENCE_GATES, *AUGMENTED_GATES, *VARIANCE_GATES)
+GATES = (
+    *by_name(SEQUENCE_GATES),
+    *(f"augmented/{name}" for name in by_name(AUGMENTED_GATES)),
+    *VARIANCE_GATES,
+)
 
 
 def run_mutant(mutant: Mutant, prices: PriceHistory) -> tuple[GateResult, float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import pickle
@@ -72,6 +73,18 @@ def test_every_field_is_required(field: str) -> None:
     del body[field]
     with pytest.raises(ValueError, match=rf"lacks.*{field}"):
         Certificate.from_json(json.dumps(body))
+
+
+def test_a_certificate_of_the_format_before_settings_still_opens() -> None:
+    body = json.loads(certificate(b"x").to_json())
+    del body["settings"], body["events"], body["seal"]
+    body["format"] = 1
+    canonical = json.dumps(body, sort_keys=True, separators=(",", ":"))
+    old = {**body, "seal": hashlib.sha256(canonical.encode()).hexdigest()}
+    read = Certificate.from_json(json.dumps(old))
+    assert (read.settings, read.events) == ({}, ())
+    with pytest.raises(ValueError, match="unknown"):
+        Certificate.from_json(json.dumps({**old, "events": []}))
 
 
 def test_unknown_and_double_fields_and_non_json_are_refused() -> None:
