@@ -41,8 +41,8 @@ _NODES, _NODES_NEAR = 16, 48
 NEAR = 1.0
 """Distance from the boundary, in total volatilities, up to which the finer rule integrates.
 
-Each rule is right to about 1e-8 of the strike, but their errors differ: across this seam the price jumps by as
-much.
+Each rule is right to about 1e-8 of the strike, but their errors differ: across this seam the price jumps by
+as much.
 """
 # Nearer than this even they do not resolve gamma.
 _TOUCHING = 0.02

@@ -10,8 +10,7 @@ from ml_assets.pinn.american.certain import value_certain
 from ml_assets.pinn.american.premium import reduced_put
 from ml_assets.pinn.american.weights import AmericanWeights
 from ml_assets.pinn.european.closed_form import value_closed_form
-from ml_assets.pinn.exercise import BINOMIAL, CLOSED_FORM, NETWORK
-from ml_assets.pinn.quotes import GREEKS, Quotes
+from ml_assets.pinn.quotes import BINOMIAL, CLOSED_FORM, GREEKS, NETWORK, Quotes
 
 __all__ = ["american_methods", "as_puts", "value_american", "value_boundary"]
 
@@ -39,7 +38,7 @@ def as_puts(quotes: Quotes) -> tuple[Array, Array, Array, Array]:
 
 
 def american_methods(weights: AmericanWeights, quotes: Quotes) -> Codes:
-    """Which method values which option, as codes of :data:`ml_assets.pinn.exercise.SOURCES`, shape (n,)."""
+    """Which method values which option, as codes of :data:`ml_assets.pinn.quotes.SOURCES`, shape (n,)."""
     _, _, rate, dividend = as_puts(quotes)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         variance = quotes.sigma**2
@@ -104,7 +103,7 @@ def value_american(weights: AmericanWeights, quotes: Quotes) -> tuple[dict[str, 
     -------
     values : dict of ndarray of shape (n,)
     methods : ndarray of int, shape (n,)
-        Codes of :data:`ml_assets.pinn.exercise.SOURCES`.
+        Codes of :data:`ml_assets.pinn.quotes.SOURCES`.
     """
     methods = american_methods(weights, quotes)
     if (methods == NETWORK).all():

@@ -16,8 +16,7 @@ from ml_assets.pinn.american.premium import NEAR
 from ml_assets.pinn.american.quantlib import QuantLibReference
 from ml_assets.pinn.american.value import as_puts, value_boundary
 from ml_assets.pinn.european.closed_form import value_closed_form
-from ml_assets.pinn.exercise import SOURCES
-from ml_assets.pinn.quotes import GREEKS, Quotes, make_quotes
+from ml_assets.pinn.quotes import GREEKS, SOURCES, Quotes, make_quotes
 from tests.american_fixtures import LIMITS, random_american
 
 Values = dict[str, np.ndarray]

@@ -15,7 +15,8 @@ import psutil
 import pytest
 
 from ml_assets.gates.options.latency import latency_gate
-from ml_assets.pinn import black_scholes, latency_worker, peers_worker
+from ml_assets.pinn import black_scholes
+from ml_assets.pinn.serving import latency_worker, peers_worker
 from ml_assets.pinn.serving.latency import LatencyError, LatencyReport, Peer, Timing, _timed, measure_latency
 from ml_assets.pinn.serving.timing import random_options, records
 from ml_assets.storage.artifact import Artifact
