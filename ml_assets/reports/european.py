@@ -1,4 +1,4 @@
-"""The page on the option network's training, from the training that it describes."""
+"""The page on the European network, from the training that it describes."""
 
 from __future__ import annotations
 
@@ -9,20 +9,21 @@ import numpy as np
 import numpy.typing as npt
 
 from ml_assets.gates.core import GateResult
-from ml_assets.gates.options.options import PinnThresholds
+from ml_assets.gates.options.european import PinnThresholds
 from ml_assets.pinn.european.closed_form import value_closed_form
 from ml_assets.pinn.european.greeks import in_domain, value_network
 from ml_assets.pinn.quotes import make_quotes
 from ml_assets.pinn.weights import PinnWeights
-from ml_assets.reports.pictures import BLUE, GREY, ORANGE, drawing
+from ml_assets.reports.networks import NetworkReport, loss_picture
+from ml_assets.reports.pages import page
+from ml_assets.reports.pictures import drawing
 
-__all__ = ["SoftFigures", "training_pages"]
+__all__ = ["SoftFigures", "european_report"]
 
 Array = npt.NDArray[np.float64]
 SoftFigures = Mapping[str, float | int | str]
 """Figures of the gates on the soft variant, with ``seconds`` and ``weights``."""
 
-_PAGE, _LOSS, _ERRORS = "PINN_TRAINING_REPORT.md", "pinn/loss.png", "pinn/errors.png"
 # What a gate measures, in words, its figure's name, and the limit's.
 _ROWS = (
     ("put-call parity, largest error / S", "parity_max", "parity"),
@@ -36,147 +37,38 @@ _ROWS = (
 )
 
 
-def training_pages(
+def european_report(
     weights: PinnWeights, results: Sequence[GateResult], soft: SoftFigures | None = None
-) -> dict[str, bytes]:
-    """Build the page and its pictures.
+) -> NetworkReport:
+    """Build the page and its pictures; equal arguments give equal bytes.
 
     Parameters
     ----------
     weights : PinnWeights
     results : sequence of GateResult
-        Of :func:`ml_assets.gates.options.options.pinn_gates` on these weights.
+        Of :func:`ml_assets.gates.options.european.pinn_gates` on these weights.
     soft : mapping, optional
         What the soft variant reached in the same run.
-
-    Returns
-    -------
-    dict of str to bytes
-        Path under ``reports/`` to content; equal arguments give equal bytes.
     """
-    figures = {name: value for result in results for name, value in result.figures.items()}
-    text = "\n".join(
-        [
-            "# Training of the option network",
-            "",
-            f"Written by the run that trained version `{_sha256(weights)[:12]}` of `pinn_weights`. "
-            "How it is done: `docs/PINN_TRAINING.md`.",
-            "",
-            "## Gates",
-            "",
-            *_gate_lines(results, figures, soft),
-            "",
-            "## Loss",
-            "",
-            f"![loss curve]({_LOSS})",
-            "",
-            "## Errors against the closed form",
-            "",
-            f"![error maps]({_ERRORS})",
-            "",
-            "Grey: outside of the training domain, where the closed form answers. No price was used in the "
-            "training. Errors below a millionth of the largest are drawn alike.",
-            "",
-            "## Recipe",
-            "",
-            *_recipe_lines(weights),
-            "",
-            "## Why hard constraints",
-            "",
-            *_constraint_lines(weights, figures, soft),
-            "",
-        ]
-    )
-    return {_PAGE: text.encode(), _LOSS: _loss_picture(weights), _ERRORS: _error_picture(weights)}
-
-
-def _sha256(weights: PinnWeights) -> str:
-    return hashlib.sha256(weights.to_bytes()).hexdigest()
-
-
-def _gate_lines(
-    results: Sequence[GateResult], figures: Mapping[str, float | int | str], soft: SoftFigures | None
-) -> list[str]:
+    found = {name: value for result in results for name, value in result.figures.items()}
     limits = PinnThresholds()
-    checked = sum(result.checked for result in results)
-    passed = sum(result.passed for result in results)
-    lines = [
-        f"{passed} of {len(results)} gates passed, {checked:,} comparisons on the fixed grid (S/K 0.5-2, "
-        "1 day to 2 years, sigma 5-80 %, r 0-10 %, q 0-8 %).",
-        "",
-        f"| figure | this network | limit | margin |{' soft constraints |' if soft else ''}",
-        f"|---|---|---|---|{'---|' if soft else ''}",
-    ]
-    for text, name, limit in _ROWS:
-        found, most = float(figures[name]), float(getattr(limits, limit))
-        margin = f"{most / found:,.0f} x" if found > 0 else "exact"
-        lines.append(
-            f"| {text} | {found:.1e} | {most:.0e} | {margin} |" + (f" {soft[name]:.1e} |" if soft else "")
-        )
-    violations = f"| arbitrage violations | {int(figures['violations']):,} | 0 | |"
-    return [*lines, violations + (f" {int(soft['violations']):,} |" if soft else "")]
-
-
-def _recipe_lines(weights: PinnWeights) -> list[str]:
-    domain, figures = weights.domain, {name: _short(value) for name, value in weights.figures.items()}
-    size = weights.parameters.size
-    rows = {
-        "network": f"{weights.depth} tanh layers of {weights.width}, {size} weights, float64",
-        "domain": f"s = sigma sqrt(tau) in [{domain.s_min:g}, {domain.s_max:g}], abs(ln(F/K)) <= "
-        f"{domain.x_max:g} and <= {domain.z_max:g} s",
-        "collocation points": figures["points"],
-        "first phase": f"Adam, {figures['adam_steps']} steps, loss then {figures['loss_after_adam']}",
-        "second phase": f"self-scaled BFGS, {figures['bfgs_iterations']} iterations, "
-        f"{figures['bfgs_evaluations']} evaluations, ended by: {figures['bfgs_ended_by']}",
-        "loss at the end, on points no step has seen": figures["loss"],
-        "seed": str(weights.seed),
-    }
-    return ["| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows.items())]
-
-
-def _short(value: float | int | str) -> str:
-    return f"{value:.2e}" if isinstance(value, float) else str(value)
-
-
-def _constraint_lines(
-    weights: PinnWeights, figures: Mapping[str, float | int | str], soft: SoftFigures | None
-) -> list[str]:
-    lines = [
-        "Parity, the lower bound, the payoff at expiry and the far boundary are built into the form of the "
-        "network: they hold for any weights, and all of the training goes into the equation. At the end of "
-        f"this run the boundary's part of the loss was {_short(weights.figures['loss_boundary'])}, that of "
-        f"parity {_short(weights.figures['loss_parity'])}: rounding.",
-    ]
-    if soft is None:
-        return [*lines, "", "The soft variant was not trained in this run (`ML_ASSETS_PINN_SOFT=false`)."]
-    ratio = float(soft["price_max"]) / max(float(figures["price_max"]), 1e-300)
-    return [
-        *lines,
-        "",
-        f"With the same conditions as terms of the loss (a plain network in five inputs, {soft['weights']:,} "
-        f"weights, {soft['seconds']} s in this run) the largest price error is "
-        f"{float(soft['price_max']):.1e} K, {ratio:.0e} times larger; parity is off by up to "
-        f"{float(soft['parity_max']):.1e} of S, and {int(soft['violations']):,} comparisons show arbitrage. "
-        "`python -m benchmarks.pinn_accuracy` trains a larger one for longer, beside other optimizers.",
-    ]
-
-
-def _loss_picture(weights: PinnWeights) -> bytes:
-    with drawing(7.0, 3.2) as picture:
-        axes = picture.figure.subplots()
-        steps, losses = weights.history[:, 0], weights.history[:, 1]
-        adam = int(weights.figures.get("adam_steps", 0))
-        for mask, color, name in (
-            (steps <= adam, ORANGE, "Adam"),
-            (steps >= adam, BLUE, "self-scaled BFGS"),
-        ):
-            if mask.any():
-                axes.semilogy(steps[mask], losses[mask], color=color, label=name, linewidth=1.5)
-        axes.set(xlabel="step", ylabel="loss (mean squared residual)")
-        axes.grid(color=GREY, alpha=0.2)
-        if axes.lines:
-            axes.legend(frameon=False)
-    return picture.png
+    text = page(
+        "european.md.j2",
+        version=hashlib.sha256(weights.to_bytes()).hexdigest()[:12],
+        weights=weights,
+        results=results,
+        found=found,
+        rows=[(text, name, getattr(limits, limit)) for text, name, limit in _ROWS],
+        soft=soft,
+        ratio=float(soft["price_max"]) / max(float(found["price_max"]), 1e-300) if soft else None,
+    )
+    return NetworkReport(
+        {
+            "PINN_TRAINING_REPORT.md": text,
+            "pinn/loss.png": loss_picture(weights),
+            "pinn/errors.png": _error_picture(weights),
+        }
+    )
 
 
 def _error_picture(weights: PinnWeights) -> bytes:

@@ -7,11 +7,11 @@ from collections.abc import Callable, Mapping
 import dagster as dg
 
 from ml_assets.gates.core import GateResult
+from ml_assets.gates.options.european import pinn_gates
 from ml_assets.gates.options.latency import latency_gate, missed_targets
-from ml_assets.gates.options.options import pinn_gates
 from ml_assets.pinn import LatencyReport, PinnRecipe, PinnWeights, measure_latency
-from ml_assets.reports.option_latency import latency_pages
-from ml_assets.reports.option_training import training_pages
+from ml_assets.reports.european import training_pages
+from ml_assets.reports.latency import latency_pages
 from ml_assets.reports.pictures import markdown_pictures
 from ml_assets.storage import ArtifactStore
 from orchestration.cli.progress import report_progress, report_stage

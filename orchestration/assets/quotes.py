@@ -7,23 +7,23 @@ import dagster as dg
 
 from ml_assets.chains import OptionChains, open_chains
 from ml_assets.chains.walk_forward import OptionWalkForward, Versions, walk_chains
-from ml_assets.gates.quotes.option_walk_forward import (
-    certified_versions,
-    every_day_scored,
-    figures_recomputed,
-    no_look_ahead,
-)
-from ml_assets.gates.quotes.quotes import (
+from ml_assets.gates.quotes.chains import (
     accounting_gate,
     no_arbitrage_gate,
     no_future_gate,
     parity_gate,
     schema_gate,
 )
+from ml_assets.gates.quotes.walk_forward import (
+    certified_versions,
+    every_day_scored,
+    figures_recomputed,
+    no_look_ahead,
+)
 from ml_assets.pinn import PinnWeights
 from ml_assets.pinn.serving.pricer import NetworkPricer
 from ml_assets.prices import PriceSourceError
-from ml_assets.reports.option_walk_forward import walk_pages, walk_table
+from ml_assets.reports.option_walk import walk_pages, walk_table
 from ml_assets.reports.pictures import markdown_pictures
 from orchestration.gating import Certified, Staged, gated_asset, verified
 from orchestration.settings import Settings

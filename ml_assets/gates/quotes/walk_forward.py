@@ -20,7 +20,7 @@ from ml_assets.chains.smile import COEFFICIENTS
 from ml_assets.chains.walk_forward import OptionWalkForward, Versions
 from ml_assets.gates._verdict import Tally, Violation, require, verdict
 from ml_assets.gates.core import GateResult
-from ml_assets.gates.options.options import PinnThresholds
+from ml_assets.gates.options.european import PinnThresholds
 from ml_assets.pinn import black_scholes
 
 __all__ = ["certified_versions", "every_day_scored", "figures_recomputed", "no_look_ahead"]

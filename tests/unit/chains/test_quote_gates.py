@@ -12,7 +12,7 @@ import pytest
 
 from ml_assets.chains import OptionChains, fit_forwards
 from ml_assets.gates.core import GateResult
-from ml_assets.gates.quotes.quotes import (
+from ml_assets.gates.quotes.chains import (
     accounting_gate,
     no_arbitrage_gate,
     no_future_gate,

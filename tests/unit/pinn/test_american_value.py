@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ml_assets.gates.options.american_options import random_americans
+from ml_assets.gates.options.american_reference import random_americans
 from ml_assets.pinn.american import AmericanDomain, AmericanWeights, value_american
 from ml_assets.pinn.american.binomial import value_binomial
 from ml_assets.pinn.american.boundary import boundary

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from ml_assets.gates.core import GateResult
-from ml_assets.gates.options.options import pinn_gates
+from ml_assets.gates.options.european import pinn_gates
 from ml_assets.pinn import PinnWeights
 from ml_assets.pinn.serving.timing import Timing
-from ml_assets.reports.option_latency import latency_pages
-from ml_assets.reports.option_training import training_pages
+from ml_assets.reports.european import training_pages
+from ml_assets.reports.latency import latency_pages
 from tests.pinn_fixtures import latency_report, random_weights
 
 FIGURES = {
