@@ -7,7 +7,6 @@ method, by other people.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -15,19 +14,21 @@ import numpy.typing as npt
 
 from ml_assets.gates._verdict import Tally, require
 from ml_assets.gates.core import GateResult
-from ml_assets.gates.options._networks import (
-    Arbitrage,
-    in_words,
-    network_gate,
-    rises_and_butterflies,
-    worst,
-)
 from ml_assets.gates.options.american_reference import (
     american_ladder,
     boundary_ladder,
     dimensionless,
     reference_greeks,
     reference_prices,
+)
+from ml_assets.gates.options.networks import (
+    Arbitrage,
+    NetworkEvidence,
+    Valuer,
+    in_words,
+    network_gate,
+    rises_and_butterflies,
+    worst,
 )
 from ml_assets.pinn.american.boundary import boundary
 from ml_assets.pinn.american.recipe import AmericanDomain
@@ -36,12 +37,10 @@ from ml_assets.pinn.american.weights import AmericanWeights
 from ml_assets.pinn.european.closed_form import value_closed_form
 from ml_assets.pinn.quotes import GREEKS, Quotes
 
-__all__ = ["AMERICAN_GATES", "AmericanEvidence", "AmericanThresholds", "american_gates"]
+__all__ = ["AMERICAN_GATES", "AmericanThresholds", "american_gates"]
 
 Array = npt.NDArray[np.float64]
 Values = dict[str, Array]
-Valuer = Callable[[AmericanWeights, Quotes], Values]
-"""How a network is turned into prices; a test plants a broken one."""
 
 
 @dataclass(frozen=True)
@@ -93,22 +92,10 @@ class AmericanThresholds:
     rise: float = 1e-6
 
 
-@dataclass(frozen=True)
-class AmericanEvidence:
-    """What a boundary network is judged by.
-
-    Parameters
-    ----------
-    limits : AmericanThresholds
-    value : callable
-        How the network is turned into prices.
-    """
-
-    limits: AmericanThresholds = field(default_factory=AmericanThresholds)
-    value: Valuer = value_boundary
+Evidence = NetworkEvidence[AmericanThresholds]
 
 
-def _price(weights: AmericanWeights, evidence: AmericanEvidence, tally: Tally) -> str:
+def _price(weights: AmericanWeights, evidence: Evidence, tally: Tally) -> str:
     limits = evidence.limits
     quotes, truth = reference_prices(limits.domain, limits.options, limits.per_axis, limits.seed)
     found = evidence.value(weights, quotes)["price"]
@@ -134,7 +121,7 @@ def _price(weights: AmericanWeights, evidence: AmericanEvidence, tally: Tally) -
     return summary
 
 
-def _greeks(weights: AmericanWeights, evidence: AmericanEvidence, tally: Tally) -> str:
+def _greeks(weights: AmericanWeights, evidence: Evidence, tally: Tally) -> str:
     limits = evidence.limits
     quotes, reference = reference_greeks(limits.domain, limits.greek_options, limits.seed + 1)
     found, truth = (dimensionless(quotes, greeks) for greeks in (evidence.value(weights, quotes), reference))
@@ -172,7 +159,7 @@ def _slacks(quotes: Quotes, v: Values, rungs: int) -> dict[str, Array]:
     }
 
 
-def _no_arbitrage(weights: AmericanWeights, evidence: AmericanEvidence, tally: Tally) -> str:
+def _no_arbitrage(weights: AmericanWeights, evidence: Evidence, tally: Tally) -> str:
     limits = evidence.limits
     arbitrage = Arbitrage()
     for call in (False, True):
@@ -183,7 +170,7 @@ def _no_arbitrage(weights: AmericanWeights, evidence: AmericanEvidence, tally: T
     return arbitrage.judged(tally, "S")
 
 
-def _boundary(weights: AmericanWeights, evidence: AmericanEvidence, tally: Tally) -> str:
+def _boundary(weights: AmericanWeights, evidence: Evidence, tally: Tally) -> str:
     limits = evidence.limits
     quotes, expiries = boundary_ladder(limits.domain)
     R, Q = quotes.r / quotes.sigma**2, quotes.q / quotes.sigma**2
@@ -249,5 +236,5 @@ def american_gates(
     value : callable
         How the network is turned into prices.
     """
-    evidence = AmericanEvidence(thresholds or AmericanThresholds(), value)
+    evidence = Evidence(thresholds or AmericanThresholds(), value)
     return tuple(gate.check(weights, evidence) for gate in AMERICAN_GATES)

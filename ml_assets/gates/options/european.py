@@ -7,8 +7,7 @@ variables.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -17,8 +16,10 @@ import numpy.typing as npt
 
 from ml_assets.gates._verdict import Tally, require
 from ml_assets.gates.core import GateResult
-from ml_assets.gates.options._networks import (
+from ml_assets.gates.options.networks import (
     Arbitrage,
+    NetworkEvidence,
+    Valuer,
     in_words,
     network_gate,
     rises_and_butterflies,
@@ -30,7 +31,6 @@ from ml_assets.pinn.quotes import GREEKS, Quotes, make_quotes
 
 __all__ = [
     "PINN_GATES",
-    "PinnEvidence",
     "PinnThresholds",
     "Valuer",
     "pinn_gates",
@@ -38,8 +38,6 @@ __all__ = [
 ]
 
 Array = npt.NDArray[np.float64]
-Valuer = Callable[[Any, Quotes], dict[str, Array]]
-"""How a network is turned into prices; a test plants a broken one, the comparison one of another kind."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +73,9 @@ class PinnThresholds:
     arbitrage: float = 1e-13
 
 
+Evidence = NetworkEvidence[PinnThresholds]
+
+
 _TAU = np.array([1, 3, 7, 14, 30, 91, 182, 365, 547, 730]) / 365.0
 _SIGMA = np.array([0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.6, 0.8])
 
@@ -96,21 +97,6 @@ def wide_grid(
     return tuple(axis.ravel() for axis in axes)
 
 
-@dataclass(frozen=True)
-class PinnEvidence:
-    """What a network for European options is judged by.
-
-    Parameters
-    ----------
-    limits : PinnThresholds
-    value : callable
-        How the network is turned into prices.
-    """
-
-    limits: PinnThresholds = field(default_factory=PinnThresholds)
-    value: Valuer = value_network
-
-
 class _Side(NamedTuple):
     """Calls or puts on the wide grid: what the network says, and the closed form."""
 
@@ -129,7 +115,7 @@ def _sides(network: Any, value: Valuer) -> tuple[_Side, _Side]:
     return first, second
 
 
-def _parity(network: Any, evidence: PinnEvidence, tally: Tally) -> str:
+def _parity(network: Any, evidence: Evidence, tally: Tally) -> str:
     (quotes, calls, _), (_, puts, _) = _sides(network, evidence.value)
     limit = evidence.limits.parity
     forward = quotes.S * np.exp(-quotes.q * quotes.tau) - quotes.K * np.exp(-quotes.r * quotes.tau)
@@ -147,7 +133,7 @@ def _parity(network: Any, evidence: PinnEvidence, tally: Tally) -> str:
     return message
 
 
-def _residual(network: Any, evidence: PinnEvidence, tally: Tally) -> str:
+def _residual(network: Any, evidence: Evidence, tally: Tally) -> str:
     sides, limit = _sides(network, evidence.value), evidence.limits.residual_rms
     parts = []
     for quotes, v, _ in sides:
@@ -169,7 +155,7 @@ def _residual(network: Any, evidence: PinnEvidence, tally: Tally) -> str:
     return message
 
 
-def _price(network: Any, evidence: PinnEvidence, tally: Tally) -> str:
+def _price(network: Any, evidence: Evidence, tally: Tally) -> str:
     sides, limit = _sides(network, evidence.value), evidence.limits.price
     errors = [np.abs(side.found["price"] - side.exact["price"]) / side.quotes.K for side in sides]
     largest = [float(error[worst(error)]) for error in errors]
@@ -187,7 +173,7 @@ def _price(network: Any, evidence: PinnEvidence, tally: Tally) -> str:
     return message
 
 
-def _greeks(network: Any, evidence: PinnEvidence, tally: Tally) -> str:
+def _greeks(network: Any, evidence: Evidence, tally: Tally) -> str:
     limits = evidence.limits
     failures: list[str] = []
     for name in GREEKS[1:]:
@@ -213,7 +199,7 @@ def _greeks(network: Any, evidence: PinnEvidence, tally: Tally) -> str:
     return intro + ", ".join(f"{name} {tally.figures[f'{name}_l2']:.1e}" for name in GREEKS[1:])
 
 
-def _no_arbitrage(network: Any, evidence: PinnEvidence, tally: Tally) -> str:
+def _no_arbitrage(network: Any, evidence: Evidence, tally: Tally) -> str:
     rungs = 401
     m, tau, sigma, r, q = wide_grid(rungs, r=(0.0, 0.1), q=(0.0, 0.08))
     arbitrage = Arbitrage()
@@ -274,5 +260,5 @@ def pinn_gates(
     value : callable
         How the network is turned into prices.
     """
-    evidence = PinnEvidence(thresholds or PinnThresholds(), value)
+    evidence = Evidence(thresholds or PinnThresholds(), value)
     return tuple(gate.check(network, evidence) for gate in PINN_GATES)
