@@ -6,7 +6,8 @@ import os
 import threading
 from typing import TYPE_CHECKING, cast
 
-from ml_assets.pinn.weights import NetworkWeights, PinnWeights, WeightsError
+from ml_assets.pinn.european.weights import PinnWeights
+from ml_assets.pinn.weights import NetworkWeights, WeightsError
 
 if TYPE_CHECKING:
     from ml_assets.pinn.american.weights import AmericanWeights
