@@ -176,9 +176,7 @@ def compile_loss(width: int, depth: int, domain: Domain) -> LossFunction:
     ) -> tuple[Any, Any, LossTerms]:
         with tf.GradientTape() as tape:
             tape.watch(parameters)
-            terms = loss_terms(
-                unflatten(parameters, layer_shapes(width, depth, INPUTS)), points, edge, feature_s
-            )
+            terms = loss_terms(unflatten(parameters, shapes), points, edge, feature_s)
             loss = physics_weight * terms.residual + terms.boundary + terms.parity
         return loss, tape.gradient(loss, parameters), terms
 
