@@ -11,7 +11,6 @@ from ml_assets.gates.quotes.chains import (
     QUOTE_GATES,
     QuoteEvidence,
 )
-from ml_assets.gates.quotes.walk_forward import WALK_GATES, WalkEvidence
 from ml_assets.pinn import PinnWeights
 from ml_assets.pinn.serving.pricer import NetworkPricer
 from ml_assets.prices import PriceSourceError
