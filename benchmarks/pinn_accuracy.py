@@ -16,7 +16,7 @@ from typing import Any
 from threadpoolctl import threadpool_limits
 
 from benchmarks.machine import described
-from ml_assets.gates.options.options import pinn_gates
+from ml_assets.gates.options.european import pinn_gates
 from ml_assets.pinn import PinnRecipe, PinnWeights, train_pinn
 from ml_assets.pinn.adam import adam
 from ml_assets.pinn.european.greeks import value_network

@@ -10,10 +10,10 @@ import dagster as dg
 from ml_assets.forecasts.controls import ControlledSource
 from ml_assets.storage import ArtifactStore
 from ml_assets.windows.steps import Steps
-from orchestration.assets.american import american_weights
 from orchestration.assets.base import mamba_base_weights
 from orchestration.assets.drift import drift_report, volatility_drift_report
-from orchestration.assets.options import latency_benchmark, pinn_weights
+from orchestration.assets.latency import latency_benchmark
+from orchestration.assets.networks import american_weights, pinn_weights
 from orchestration.assets.prices import raw_prices
 from orchestration.assets.quotes import option_quotes, option_walk_forward
 from orchestration.assets.release import release

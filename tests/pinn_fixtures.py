@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ml_assets.gates.options.options import pinn_gates
+from ml_assets.gates.options.european import pinn_gates
 from ml_assets.pinn import Domain, LatencyReport, PinnRecipe, PinnWeights
 from ml_assets.pinn.serving.latency import Peer
 from ml_assets.pinn.serving.timing import Timing

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from ml_assets.pinn.exercise import SOURCES, Exercise, Networks, value_by_exercise
-from ml_assets.pinn.quotes import Number, OptionType, Quotes, check_option_type, make_quotes
+from ml_assets.pinn.exercise import Exercise, Networks, value_by_exercise
+from ml_assets.pinn.quotes import SOURCES, Number, OptionType, Quotes, check_option_type, make_quotes
 from ml_assets.pinn.recipe import PinnRecipe
 from ml_assets.pinn.weights import PinnWeights, WeightsError
 

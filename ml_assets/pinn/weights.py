@@ -112,6 +112,12 @@ class NetworkWeights:
         for array in (*self.kernels, *self.biases, self.history):
             array.setflags(write=False)
 
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and self.to_bytes() == other.to_bytes()
+
+    def __hash__(self) -> int:
+        return hash(self.to_bytes())
+
     @classmethod
     def from_parameters(cls, parameters: Array, width: int, depth: int, **fields: Any) -> Self:
         """Cut a flat parameter vector (kernel, bias, kernel, bias, ...) into layers."""

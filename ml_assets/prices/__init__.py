@@ -12,7 +12,8 @@ from ml_assets.prices.report import CleaningReport, Tally
 from ml_assets.prices.restatement import Restatement, compare_histories
 from ml_assets.prices.schema import Violation, price_schema, schema_violations
 from ml_assets.prices.sessions import missing_sessions, sessions_from
-from ml_assets.prices.sources import PriceSource, TableSource, load_all, open_source
+from ml_assets.prices.sources import load_all, open_source
+from ml_assets.prices.table_source import PriceSource, TableSource
 
 __all__ = [
     "COLUMNS",

@@ -12,6 +12,7 @@ from ml_assets.chains.forecasts import MODELS
 from ml_assets.chains.smile import COEFFICIENTS, PRIOR
 from ml_assets.chains.walk_forward import OptionWalkForward
 from ml_assets.pinn.serving.pricer import NetworkPricer
+from ml_assets.reports.pages import page
 from ml_assets.reports.pictures import BLUE, GREY, ORANGE, drawing
 
 if TYPE_CHECKING:
@@ -31,11 +32,6 @@ _GROUPS = {
     "moneyness": ("strike / forward", bucket_labels(MONEYNESS_EDGES)),
     "expiry": ("time to expiry", bucket_labels(EXPIRY_EDGES, " d")),
 }
-_SIMULATED = (
-    "**These quotes are SIMULATED.** They show that the pipeline works, and nothing about a market. Set "
-    "`ML_ASSETS_OPTIONS` to a folder of your own quotes."
-)
-
 Figures = Mapping[str, Mapping[str, Mapping[str, float]]]
 
 
@@ -114,30 +110,18 @@ def walk_pages(walk: OptionWalkForward, pricer: NetworkPricer) -> dict[str, byte
     """
     place = f"options/{walk.name}"
     pictures = {f"{place}_by_day.png": _day_picture(walk), f"{place}_by_kind.png": _bucket_picture(walk)}
-    return {f"{place}.md": _page(walk, pricer).encode(), **pictures}
-
-
-def _page(walk: OptionWalkForward, pricer: NetworkPricer) -> str:
-    first, last = walk.forecasts["date"].min().date(), walk.forecasts["date"].max().date()
-    parts = [
-        f"# {_label(walk)}Walk forward over option quotes",
-        f"{len(walk.forecasts):,} prices of {walk.days} days, {first} to {last}, from {walk.source}. Each is "
-        f"the price at day t's volatility with day t + 1's forward and discount factor, held against day "
-        f"t + 1's mid and spread.",
-        _SIMULATED if walk.simulated else "",
-        walk_table(walk),
-        _gain(walk),
-        f"{pricer.network_share:.2%} of the prices come from the certified network, the others, outside its "
-        f"domain, from the closed form. The largest distance from the closed form here is "
-        f"${pricer.largest_error:.1e}: **this table measures the forecast of volatility, not the network.** "
-        f"Any exact pricer gives the same figures.",
-        f"![error by day]({walk.name}_by_day.png)",
-        f"![error by kind of option]({walk.name}_by_kind.png)",
-        *(_bucket_table(walk, group) for group in _GROUPS),
-        f"Versions: quotes {walk.versions.quotes[:12]}, network {walk.versions.network[:12]}. What the "
-        f"models and the figures are: docs/OPTION_QUOTES.md.",
-    ]
-    return "\n\n".join(part for part in parts if part) + "\n"
+    text = page(
+        "option_walk_forward.md.j2",
+        walk=walk,
+        pricer=pricer,
+        label=_label(walk),
+        first=walk.forecasts["date"].min().date(),
+        last=walk.forecasts["date"].max().date(),
+        table=walk_table(walk),
+        gain=_gain(walk),
+        bucket_tables=[_bucket_table(walk, group) for group in _GROUPS],
+    )
+    return {f"{place}.md": text, **pictures}
 
 
 def _gain(walk: OptionWalkForward) -> str:

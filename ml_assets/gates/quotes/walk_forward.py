@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
@@ -19,11 +20,18 @@ from ml_assets.chains.parity import EXPIRY_KEY
 from ml_assets.chains.smile import COEFFICIENTS
 from ml_assets.chains.walk_forward import OptionWalkForward, Versions
 from ml_assets.gates._verdict import Tally, Violation, require, verdict
-from ml_assets.gates.core import GateResult
-from ml_assets.gates.options.options import PinnThresholds
+from ml_assets.gates.core import Gate, GateResult
+from ml_assets.gates.options.european import PinnThresholds
 from ml_assets.pinn import black_scholes
 
-__all__ = ["certified_versions", "every_day_scored", "figures_recomputed", "no_look_ahead"]
+__all__ = [
+    "WALK_GATES",
+    "WalkEvidence",
+    "certified_versions",
+    "every_day_scored",
+    "figures_recomputed",
+    "no_look_ahead",
+]
 
 Floats = npt.NDArray[np.float64]
 Forecaster = Callable[[OptionChains], pd.DataFrame]
@@ -294,3 +302,44 @@ def certified_versions(walk: OptionWalkForward, read: Versions) -> GateResult:
 def _option(row: pd.Series) -> str:
     kind = "call" if row["call"] else "put"
     return f"{row['underlying']} {row['date'].date()}, {kind} {row['strike']:g} of {row['expiry'].date()}"
+
+
+@dataclass(frozen=True)
+class WalkEvidence:
+    """What a walk is judged by.
+
+    Parameters
+    ----------
+    chains : OptionChains
+        The certified quotes that it walked over.
+    read : Versions
+        The versions of quotes and network that were read.
+    """
+
+    chains: OptionChains
+    read: Versions
+
+
+WALK_GATES: tuple[Gate[OptionWalkForward, WalkEvidence], ...] = (
+    Gate(
+        "no_look_ahead",
+        "Forecasts stay when the quotes of their own day and of all later ones are redrawn.",
+        lambda w, e: no_look_ahead(w, e.chains),
+    ),
+    Gate(
+        "every_day_scored",
+        "Every option of the rules scored once on every day, thirty days at least.",
+        lambda w, e: every_day_scored(w, e.chains),
+    ),
+    Gate(
+        "figures_recomputed",
+        "Every figure computed again from the quotes, by the closed form.",
+        lambda w, e: figures_recomputed(w, e.chains),
+    ),
+    Gate(
+        "certified_versions",
+        "The quotes and the network reported are the certified ones that were read.",
+        lambda w, e: certified_versions(w, e.read),
+    ),
+)
+"""Gates of ``option_walk_forward``."""
