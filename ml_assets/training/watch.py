@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ml_assets.training.backend import keras, tf
+from ml_assets.training.backend import keras, placed_on, tf
 from ml_assets.training.checkpoints import Snapshot
 from ml_assets.training.nan_loss import explodes
 from ml_assets.training.rows import EpochRows
@@ -138,7 +138,7 @@ def on_cpu(model: Any) -> AbstractContextManager[Any]:
     """Return a context in which the model is compiled anew for the CPU."""
     if getattr(model, "compiled", False):
         model.make_train_function(force=True)
-    return tf.device("/CPU:0")  # type: ignore[no-any-return]
+    return placed_on("cpu")
 
 
 def _state(model: Any) -> list[Any]:
