@@ -64,12 +64,14 @@ class Attempts:
                 )
                 try:
                     losses = self._fit(watch, rows)
-                except Exception as error:  # which ones are known, the policy says
+                except Exception as error:
                     self._good = watch.good
                     try:
-                        self._recover(error)
+                        known = self._recover(error)
                     except TrainingError as failure:
                         return self._report(success=False, error=str(failure))
+                    if not known:
+                        raise
                     continue
                 self._good = watch.good
             if stop.signum:
@@ -102,9 +104,11 @@ class Attempts:
             return [*watch.good.losses.get("loss", []), watch.broken]
         return [*before, *losses_of(history)]
 
-    def _recover(self, error: Exception) -> None:
-        """Prepare the next attempt: the last good state under the conditions that the policy now gives."""
-        kind = self._handler.after(error, None if self._folder is None else self._make_room)
+    def _recover(self, error: Exception) -> bool:
+        """Prepare the next attempt after a known failure: the last good state, as the policy now says."""
+        kind = self._handler.after(error, self._make_room)
+        if kind is None:
+            return False
         try:
             put_back(self._model, self._good)
         except Exception as second:
@@ -116,6 +120,7 @@ class Attempts:
         if kind == "oom":
             self._model.train_function = None  # holds the memory of the old batch shape
             self._accumulate()
+        return True
 
     def _make_room(self) -> int:
         return 0 if self._folder is None else self._folder.remove_all_but(1)
@@ -145,8 +150,8 @@ class Attempts:
             "fit",
             found["nan_epoch"] + 1,
             found["stop_reason"],
-            "the model holds the last good weights. Look for NaN or extreme values in X and y, normalize them, "
-            "or clip gradients (clipnorm=1.0 in the optimizer)",
+            "the model holds the last good weights. Look for NaN or extreme values in X and y, normalize "
+            "them, or clip gradients (clipnorm=1.0 in the optimizer)",
         )
         if not lower_rate(model, factor):
             raise TrainingError(
@@ -248,4 +253,3 @@ class Attempts:
             if self._handler.keep_effective_batch:
                 accumulate(self._model, -(-wanted // batch))
         return fits(self._model, snapshot)
-

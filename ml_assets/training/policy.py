@@ -199,15 +199,16 @@ class Recovery:
         while True:
             try:
                 return work()
-            except Exception as error:  # which ones are known, `after` says
-                self.after(error)
+            except Exception as error:
+                if self.after(error) is None:
+                    raise
             gc.collect()  # the failed attempt's tensors, before the next one needs their room
 
     def begin(self) -> None:
         """Forget the restarts of an attempt that is made again from the start."""
         self.state = replace(self.state, restarts=())
 
-    def after(self, error: Exception, make_room: Callable[[], int] | None = None) -> ErrorKind:
+    def after(self, error: Exception, make_room: Callable[[], int] | None = None) -> ErrorKind | None:
         """Take the state to go on in after a failure.
 
         Parameters
@@ -219,19 +220,17 @@ class Recovery:
 
         Returns
         -------
-        {'oom', 'cuda', 'disk_full'}
-            What the failure was.
+        {'oom', 'cuda', 'disk_full'} or None
+            What the failure was; ``None`` if it is not a known one, and the caller should raise it again.
 
         Raises
         ------
         TrainingError
-            If there is no such state.
-        Exception
-            The error itself, if it is none of the known failures.
+            If there is no state to go on in.
         """
         kind = classify(error)
         if kind is None:
-            raise error
+            return None
         if self._repeated is not None:
             raise TrainingError(
                 f"this training cannot be repeated now: {short(error)}. {advice(kind)}"

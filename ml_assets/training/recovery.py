@@ -14,10 +14,10 @@ __all__ = ["TrainingErrorHandler"]
 class TrainingErrorHandler(Recovery):
     """Trains a compiled Keras model under the recovery policy; the product's own trainings use it, too.
 
-    Beside what :class:`~ml_assets.training.policy.Recovery` says, a training by :meth:`train_with_recovery` goes
-    on from its last completed epoch, treats an exploding loss like one that is no number, and survives Ctrl-C,
-    SIGTERM and ``kill -9``: the next run with the same data resumes and ends with the very weights of an
-    undisturbed run, bit for bit.
+    Beside what :class:`~ml_assets.training.policy.Recovery` says, a training by :meth:`train_with_recovery`
+    goes on from its last completed epoch, treats an exploding loss like one that is no number, and survives
+    Ctrl-C, SIGTERM and ``kill -9``: the next run with the same data resumes and ends with the very weights of
+    an undisturbed run, bit for bit.
 
     Parameters
     ----------
