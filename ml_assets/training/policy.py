@@ -272,8 +272,9 @@ class Recovery:
         return self._repeated is not None and (stage, epoch) in self._repeated.restarts
 
     def note(self, message: str) -> None:
-        """Keep what happened, and warn."""
-        self.state = replace(self.state, messages=(*self.state.messages, message))
+        """Keep what happened, once, and warn."""
+        if message not in self.state.messages:
+            self.state = replace(self.state, messages=(*self.state.messages, message))
         logger.warning(message)
 
     def _after_oom(self, error: Exception) -> None:

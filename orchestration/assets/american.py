@@ -62,6 +62,7 @@ def american_weights(context: dg.AssetExecutionContext, settings: dg.ResourcePar
             "accuracy": dg.MetadataValue.md(report.table),
             "training": dg.MetadataValue.md(markdown_picture(report.training, "loss along the training")),
         },
+        events=weights.recovery.messages,
         alias="models/pinn/american/american.npz",
         pages=report.pages,
     )

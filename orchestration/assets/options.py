@@ -59,6 +59,7 @@ def pinn_weights(context: dg.AssetExecutionContext, settings: dg.ResourceParam[S
         weights,
         gates={name: _gate(name) for name in PINN_GATES},
         metadata={"seconds": seconds, **weights.figures, **_shown(pages)},
+        events=weights.recovery.messages,
         alias="models/pinn/option_pricing/option_pricing.npz",
         pages=pages,
     )
