@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ml_assets.pinn.recipe import Domain
+from ml_assets.training.policy import TrainingRecord
 
 __all__ = [
     "INPUTS",
@@ -86,6 +87,8 @@ class NetworkWeights:
         Training figures (steps, losses by term). No wall-clock times: equal trainings give equal bytes.
     history : ndarray of shape (n, 2), optional
         Step and loss along the training, for the picture in the report.
+    recovery : TrainingRecord, optional
+        What went wrong in the training; stored only if anything did.
 
     Raises
     ------
@@ -106,6 +109,7 @@ class NetworkWeights:
     seed: int = 0
     figures: Mapping[str, float | int | str] = field(default_factory=dict)
     history: Array = field(default_factory=lambda: np.zeros((0, 2)))
+    recovery: TrainingRecord = field(default_factory=TrainingRecord)
 
     def __post_init__(self) -> None:
         _check_arrays(self.kernels, self.biases, self.inputs)
@@ -151,7 +155,7 @@ class NetworkWeights:
 
     def to_bytes(self) -> bytes:
         """Encode as ``.npz``; equal networks give equal bytes (zip entries carry no time)."""
-        meta = {
+        meta: dict[str, Any] = {
             "format": _FORMAT,
             "kind": self.kind,
             "architecture": {"width": self.width, "depth": self.depth, "activation": "tanh"},
@@ -159,6 +163,8 @@ class NetworkWeights:
             "seed": self.seed,
             "figures": dict(self.figures),
         }
+        if self.recovery != TrainingRecord():
+            meta["recovery"] = self.recovery.to_dict()
         arrays: dict[str, npt.NDArray[Any]] = {"history": np.ascontiguousarray(self.history)}
         for i, (kernel, bias) in enumerate(zip(self.kernels, self.biases, strict=True)):
             arrays[f"kernel_{i}"] = np.ascontiguousarray(kernel)
@@ -202,6 +208,9 @@ class NetworkWeights:
                 seed=int(meta["seed"]),
                 figures=meta["figures"],
                 history=arrays["history"],
+                recovery=TrainingRecord.from_dict(meta["recovery"])
+                if "recovery" in meta
+                else TrainingRecord(),
             )
         except _UNREADABLE as error:
             if isinstance(error, WeightsError):

@@ -67,6 +67,7 @@ def mamba_base_weights(
             "seconds": round(weights.seconds, 2),
             **{f"validation_{name}": float(figure) for name, figure in weights.validation.items()},
         },
+        events=weights.recovery.messages,
     )
 
 

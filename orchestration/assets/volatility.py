@@ -52,6 +52,7 @@ from orchestration.settings import Settings
 __all__ = ["volatility_report", "volatility_weights"]
 
 Floats = NDArray[np.float64]
+FoldModel = Callable[[int], VolatilityWeights]
 
 
 @gated_asset(
@@ -115,6 +116,7 @@ def volatility_weights(
             "seconds": round(weights.seconds, 2),
             **{f"validation_{name}": float(figure) for name, figure in weights.validation.items()},
         },
+        events=weights.recovery.messages,
     )
 
 
@@ -150,7 +152,8 @@ def volatility_report(
     symbol = source.symbol
     folds = [source.fold(k + 1) for k in range(source.folds)]
     rows = [variance_rows(fold, closes, weights.value.horizons) for fold in folds]
-    forecast = _forecaster(folds, rows, weights.value, closes)
+    model = _fold_models(rows, weights.value)
+    forecast = _forecaster(folds, model, closes)
     scored = score_variance(
         prices.value.frame, folds, rows, [forecast(number) for number in range(1, len(folds) + 1)]
     )
@@ -167,7 +170,7 @@ def volatility_report(
     again = retrained_fold(weights.certificate.sha256, folds)
     pages = volatility_pages(report)
     # A second one: what it has trained is not what the first one has kept.
-    forecast_again = _forecaster(folds, rows, weights.value, closes)
+    forecast_again = _forecaster(folds, _fold_models(rows, weights.value, like=model), closes)
     return Staged(
         report,
         gates={
@@ -194,6 +197,7 @@ def volatility_report(
             "attempts_counted": lambda r: same_count(symbol, r, earlier),
         },
         inputs=[prices, sequences, weights],
+        events=[f"fold {k}: {m}" for k in range(1, len(folds)) for m in model(k).recovery.messages],
         metadata=_metadata(report, pages),
         pages=pages,
     )
@@ -203,19 +207,35 @@ def _closes(prices: Certified[PriceHistory]) -> Floats:
     return prices.value.frame["close"].to_numpy(dtype=np.float64)
 
 
-def _forecaster(
-    folds: list[SequenceSet], rows: list[VarianceSet], weights: VolatilityWeights, closes: Floats
-) -> Callable[[int], Floats]:
-    """Give the forecasts for a fold's test rows: by the certified weights for the last one, else trained."""
-    from ml_assets.forecasts.variance import predict_variance, train_volatility
+def _fold_models(
+    rows: list[VarianceSet], weights: VolatilityWeights, like: FoldModel | None = None
+) -> FoldModel:
+    """Give the model of each fold: the certified weights for the last, trained when asked for the others.
+
+    With `like`, each is trained under the conditions of that one, so that the very same comes out.
+    """
+    from ml_assets.forecasts.variance import train_volatility
+
+    @cache
+    def model(number: int) -> VolatilityWeights:
+        if number == len(rows):
+            return weights
+        record = None if like is None else like(number).recovery
+        return train_volatility(
+            rows[number - 1], weights.config, weights.recipe, seed=weights.seed, record=record
+        )
+
+    return model
+
+
+def _forecaster(folds: list[SequenceSet], model: FoldModel, closes: Floats) -> Callable[[int], Floats]:
+    """Give the forecasts for a fold's test rows."""
+    from ml_assets.forecasts.variance import predict_variance
 
     @cache
     def forecast(number: int) -> Floats:
         fold = folds[number - 1]
-        model = weights
-        if number < len(folds):
-            model = train_volatility(rows[number - 1], weights.config, weights.recipe, seed=weights.seed)
-        return predict_variance(model, fold, closes, fold.positions("test"))
+        return predict_variance(model(number), fold, closes, fold.positions("test"))
 
     return forecast
 

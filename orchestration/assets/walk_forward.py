@@ -105,12 +105,13 @@ def walk_forward_report(
                 "predictions_reproduced",
                 [
                     champion_asked(sequences.value, r.champion, served),
-                    predictions_reproduced(folds, r, partial(predict, train()), again),
+                    predictions_reproduced(folds, r, partial(predict, train(like=model)), again),
                 ],
             ),
             "attempts_counted": lambda r: attempts_counted(store, r),
         },
         inputs=[prices, sequences, weights],
+        events=[f"fold {k}: {m}" for k in range(1, len(folds)) for m in model(k).recovery.messages],
         metadata=_metadata(report, pages),
         pages=pages,
     )
@@ -122,8 +123,12 @@ def _fold_models(
     base: MambaBaseWeights | None,
     augment: AugmentConfig,
     steps: Steps,
+    like: FoldModel | None = None,
 ) -> FoldModel:
-    """Give the model of each fold: the certified weights for the last, trained when asked for the others."""
+    """Give the model of each fold: the certified weights for the last, trained when asked for the others.
+
+    With `like`, each is trained under the conditions of that one, so that the very same comes out.
+    """
     from ml_assets.mamba import train_mamba
 
     @cache
@@ -132,7 +137,8 @@ def _fold_models(
             return weights
         rows = augment_sequences(folds[number - 1], augment, steps=steps)
         start = base if base is not None and base.unfit_for(rows, weights.config) is None else None
-        return train_mamba(rows, weights.config, weights.recipe, base=start, seed=weights.seed)
+        record = None if like is None else like(number).recovery
+        return train_mamba(rows, weights.config, weights.recipe, base=start, seed=weights.seed, record=record)
 
     return model
 

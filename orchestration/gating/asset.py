@@ -83,7 +83,7 @@ class Staged:
         no page shows what a gate has refused.
     events
         What went wrong while it was made and how that was mended, for instance a smaller batch after memory
-        ran out: written into the certificate.
+        ran out: written into the certificate and shown in the UI.
     """
 
     artifact: Artifact
@@ -238,7 +238,8 @@ def _audit(
         # One line: each verdict with its figures is an event of its own.
         context.log.info(f"gates passed: {', '.join(result.gate for result in results)}")
         # First the output, then the verdicts: so each verdict is recorded against this materialization.
-        metadata = {**staged.metadata, "inputs": dict(certificate.inputs)}
+        events = {"events": list(staged.events)} if staged.events else {}
+        metadata = {**staged.metadata, **events, "inputs": dict(certificate.inputs)}
         yield dg.Output(Candidate(data, certificate, staged.alias, staged.pages), metadata=metadata)
         yield from (_check_result(asset, result, certificate) for result in results)
         return
