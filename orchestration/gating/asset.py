@@ -30,6 +30,8 @@ GateSpec = Mapping[str, str] | Sequence[Gate[Any, Any]]
 SHA256 = "sha256"
 REFUSALS = "refusals"
 KEEP = "keep"
+READ = "read"
+LATER = "later"
 
 
 T = TypeVar("T")
@@ -106,7 +108,7 @@ class Candidate:
     pages: Mapping[str, bytes] = field(default_factory=dict)
 
 
-def verified(asset: str, *, keep_refusals: bool = False) -> dg.AssetIn:
+def verified(asset: str, *, keep_refusals: bool = False, read_later: bool = False) -> dg.AssetIn:
     """Declare a gated input; the op receives :class:`Certified`.
 
     Parameters
@@ -117,8 +119,11 @@ def verified(asset: str, *, keep_refusals: bool = False) -> dg.AssetIn:
         Hand over a :class:`Refusal` in the place of what is not certified: in a fan-in over partitions one
         bad symbol then does not stop the others, and an input that is a help but no need may be missing.
         Without it the read is refused.
+    read_later
+        For a fan-in over more partitions than memory holds: the op receives a mapping that reads a partition
+        when it is asked for it, and forgets it. Ask once for each, since a newer version may have come.
     """
-    metadata = {REFUSALS: KEEP} if keep_refusals else None
+    metadata = {**({REFUSALS: KEEP} if keep_refusals else {}), **({READ: LATER} if read_later else {})}
     # The annotation Certified[T] is for readers and mypy; Dagster's own type system cannot express it.
     return dg.AssetIn(key=dg.AssetKey(asset), metadata=metadata, dagster_type=dg.Any)
 
