@@ -20,6 +20,7 @@ import dagster as dg
 from ml_assets.gates.core import Gate, GateResult, by_name
 from ml_assets.storage import ArtifactStore, Certificate, GateVerdict, certify, input_key
 from ml_assets.storage.artifact import Artifact
+from orchestration.settings import Settings
 from orchestration.version import code_version
 
 __all__ = ["Candidate", "Certified", "Refusal", "Staged", "collect_gates", "gated_asset", "verified"]
@@ -146,6 +147,7 @@ def gated_asset(
     Notes
     -----
     The function asks for ``context``, ``store`` and other resources by naming them among its parameters.
+    ``store`` and ``settings`` must be there in any case: the certificate names the settings in force.
     """
     if not gates:
         raise ValueError("a gated asset needs at least one gate")
@@ -158,12 +160,12 @@ def gated_asset(
 
         @functools.wraps(function)
         def compute(
-            context: dg.AssetExecutionContext, store: ArtifactStore, **inputs: Any
+            context: dg.AssetExecutionContext, store: ArtifactStore, settings: Settings, **inputs: Any
         ) -> Iterator[dg.Output[Candidate] | dg.AssetCheckResult]:
-            given = {"context": context, "store": store, **inputs}
+            given = {"context": context, "store": store, "settings": settings, **inputs}
             staged = function(**{key: value for key, value in given.items() if key in parameters})
             brought = own or _brought(name, frozenset(texts), staged)
-            yield from _audit(context, store, name, brought, staged)
+            yield from _audit(context, store, settings, name, brought, staged)
 
         _show_parameters(compute, parameters)
         specs = [_check_spec(name, gate, text, partitions_def) for gate, text in texts.items()]
@@ -213,11 +215,12 @@ def _parameters(function: Callable[..., Staged], inputs: Iterable[str]) -> dict[
 
 
 def _show_parameters(compute: Callable[..., Any], parameters: Mapping[str, inspect.Parameter]) -> None:
-    """Let Dagster, which learns from the signature, see the function's parameters, context and store."""
+    """Let Dagster, which learns from the signature, see the function's parameters, and those of the guard."""
     kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
     context = inspect.Parameter("context", kind, annotation=dg.AssetExecutionContext)
     store = inspect.Parameter("store", kind, annotation=dg.ResourceParam[ArtifactStore])
-    shown = {"context": context, **parameters, "store": store}
+    settings = inspect.Parameter("settings", kind, annotation=dg.ResourceParam[Settings])
+    shown = {"context": context, **parameters, "store": store, "settings": settings}
     compute.__signature__ = inspect.Signature(list(shown.values()))  # type: ignore[attr-defined]
     compute.__annotations__ = {name: parameter.annotation for name, parameter in shown.items()}
 
@@ -225,6 +228,7 @@ def _show_parameters(compute: Callable[..., Any], parameters: Mapping[str, inspe
 def _audit(
     context: dg.AssetExecutionContext,
     store: ArtifactStore,
+    settings: Settings,
     asset: str,
     gates: Sequence[Gate[Any, Any]],
     staged: Staged,
@@ -235,7 +239,7 @@ def _audit(
     # What is audited is what readers will decode, not the object that happened to be in memory.
     decoded = type(staged.artifact).from_bytes(data)
     results = [_run_gate(gate, decoded, staged.evidence) for gate in gates]
-    certificate = _certificate(context, asset, partition, staged, data, results)
+    certificate = _certificate(context, settings, asset, partition, staged, data, results)
     for result in results:
         if not result.passed:
             context.log.error(f"gate {result.gate}: FAILED: {result.message}")
@@ -244,7 +248,8 @@ def _audit(
         context.log.info(f"gates passed: {', '.join(result.gate for result in results)}")
         # First the output, then the verdicts: so each verdict is recorded against this materialization.
         events = {"events": list(staged.events)} if staged.events else {}
-        metadata = {**staged.metadata, **events, "inputs": dict(certificate.inputs)}
+        versions = {"inputs": dict(certificate.inputs), "settings_changed": settings.changed()}
+        metadata = {**staged.metadata, **events, **versions}
         yield dg.Output(Candidate(data, certificate, staged.alias, staged.pages), metadata=metadata)
         yield from (_check_result(asset, result, certificate) for result in results)
         return
@@ -285,6 +290,7 @@ def _run_gate(gate: Gate[Any, Any], value: Any, evidence: Any) -> GateResult:
 
 def _certificate(
     context: dg.AssetExecutionContext,
+    settings: Settings,
     asset: str,
     partition: str | None,
     staged: Staged,
@@ -301,6 +307,7 @@ def _certificate(
         code_version=code_version(),
         inputs={source.label: source.certificate.sha256 for source in staged.inputs},
         run_id=context.run.run_id,
+        settings=settings.in_force(),
         events=staged.events,
     )
 
