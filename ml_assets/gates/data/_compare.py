@@ -54,7 +54,10 @@ def bit_equal(a: NDArray[Any], b: NDArray[Any]) -> bool:
 
 def unequal_bits(a: NDArray[np.floating], b: NDArray[np.floating]) -> NDArray[np.bool_]:
     """Mark where the values differ at all, a NaN against a number included."""
-    return np.asarray((a != b) & ~(np.isnan(a) & np.isnan(b)))
+    different = np.asarray(a != b)
+    if different.any():  # hardly ever, but in warm-up rows: so only these few are asked for NaN
+        different[different] = ~(np.isnan(a[different]) & np.isnan(b[different]))
+    return different
 
 
 def unequal(
