@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from ml_assets.gates._verdict import Tally, Violation, require, verdict
 from ml_assets.gates.core import GateResult
-from ml_assets.gates.data._apart import require_apart
 from ml_assets.gates.data._changes import day
 from ml_assets.gates.data._compare import unequal_bits
+from ml_assets.gates.data._disjoint import require_disjoint
 from ml_assets.prices.history import PriceHistory
 from ml_assets.windows.sequence_set import SequenceSet
 
@@ -183,7 +183,7 @@ def _disjoint(prices: PriceHistory, staged: SequenceSet) -> int:
     del prices
     rows = staged.ledger
     parts = {part: rows.loc[rows["split"] == part, "position"].to_numpy() for part in _PARTS}
-    require_apart(staged.symbol, staged.dates, parts, staged.horizon, staged.window)
+    require_disjoint(staged.symbol, staged.dates, parts, staged.horizon, staged.window)
     return 2 * len(rows)
 
 
