@@ -142,8 +142,8 @@ def report(symbols: int, days: int, found: list[Step], watch: Watch) -> str:
     """Tables by stage and by symbol, and whether both stay flat."""
     ten = min(10, symbols // 2)
     lines = [
-        f"{symbols} simulated symbols of {days // 2:,} to {days:,} days with volume, beside the two controls; one process "
-        f"for the symbols, a second trains the option network meanwhile. {described()}",
+        f"{symbols} simulated symbols of {days // 2:,} to {days:,} days with volume, beside the controls; "
+        f"one process for the symbols, a second trains the option network meanwhile. {described()}",
         "",
         f"| stage | runs | CPU s each | s each | first {ten}, CPU s | last {ten}, CPU s | last / first |",
         "|---|---|---|---|---|---|---|",
@@ -193,8 +193,8 @@ def _flatness(found: list[Step], watch: Watch, ten: int) -> Iterator[str]:
         yield f"| {name} | {values.mean():.1f} | {first:.1f} | {last:.1f} | {last / first:.2f} | {flat} |"
     yield ""
     yield (
-        f"Memory grows by {growth:+.2f} MB per symbol after number {len(memory) - len(settled)} (straight line; "
-        f"{'flat' if growth <= FLAT_MB else 'GROWS'}: at most {FLAT_MB:g}); peak of the process "
+        f"Memory grows by {growth:+.2f} MB per symbol after symbol {len(memory) - len(settled)} (straight "
+        f"line; {'flat' if growth <= FLAT_MB else 'GROWS'}: {FLAT_MB:g} allowed); peak of the process "
         f"{max(watch.own_mb):,.0f} MB, of the whole tree {max(watch.tree_mb):,.0f} MB. The whole command: "
         f"{watch.times[-1] - watch.times[0]:,.0f} s, of which {watch.cpu[-1]:,.0f} CPU s in the main process."
     )
