@@ -79,6 +79,7 @@ VOLUME_FEATURES = (
     "up_volume_share_20",
 )
 _RANGE_COLUMNS = frozenset({"open", "high", "low"})
+_KNOWN_COLUMNS = _RANGE_COLUMNS | {"close", "volume"}
 Prices = pd.DataFrame | pd.Series | Sequence[float] | ArrayLike
 
 
@@ -250,8 +251,11 @@ def _columns(prices: Prices) -> dict[str, Floats]:
         if "close" not in prices.columns:
             raise ValueError(f"prices need a column 'close'; got {list(prices.columns)}")
         index: pd.Index | None = prices.index
-        used = (c for c in ("close", "open", "high", "low", "volume") if c in prices.columns)
-        columns = {c: prices[c].to_numpy(dtype=np.float64) for c in used}
+        used = [c for c in prices.columns if c in _KNOWN_COLUMNS]
+        frame = prices if len(used) == prices.shape[1] else prices[used]
+        # The table at once: to ask pandas for one column after another takes longer than most features.
+        table = np.ascontiguousarray(frame.to_numpy(dtype=np.float64).T)
+        columns = dict(zip(used, table, strict=True))
     else:
         index = prices.index if isinstance(prices, pd.Series) else None
         columns = {"close": np.asarray(prices, dtype=np.float64)}
