@@ -12,7 +12,7 @@ from ml_assets.forecasts.attempts import Attempt, attempt_number, earlier_report
 from ml_assets.forecasts.direction import WalkForwardReport
 from ml_assets.gates._verdict import Tally, require, verdict
 from ml_assets.gates.core import GateResult
-from ml_assets.gates.data._apart import require_apart
+from ml_assets.gates.data._disjoint import require_disjoint
 from ml_assets.prices import PriceHistory
 from ml_assets.storage import ArtifactStore
 from ml_assets.windows.sequences import SequenceSet
@@ -70,7 +70,7 @@ def folds_sealed(
             )
             tally.checked += fold.features.size
             parts = {name: fold.positions(name) for name in ("train", "validation", "test")}
-            require_apart(f"{symbol} fold {number}", fold.dates, parts, fold.horizon, fold.window)
+            require_disjoint(f"{symbol} fold {number}", fold.dates, parts, fold.horizon, fold.window)
             _require_recorded(symbol, report, number, fold)
             if report.folds[number - 1].origin != "scratch":
                 _require_ignorant(symbol, number, fold, base)
