@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ml_assets.pinn.european.greeks import value_quotes
+from ml_assets.pinn.european.weights import PinnWeights
 from ml_assets.pinn.quotes import GREEKS, QuoteError, Quotes
-from ml_assets.pinn.weights import PinnWeights
 
 if TYPE_CHECKING:
     from ml_assets.pinn.american.weights import AmericanWeights

@@ -3,34 +3,18 @@
 from __future__ import annotations
 
 import datetime as dt
-import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from ml_assets.prices.cleaning import CleaningRules
 from ml_assets.prices.default_set import default_source
 from ml_assets.prices.errors import PriceSourceError
 from ml_assets.prices.folder import folder_source
-from ml_assets.prices.history import PriceHistory
 from ml_assets.prices.layouts import LayoutHint
 from ml_assets.prices.live import yfinance_source
 from ml_assets.prices.table_source import PriceSource
 
-__all__ = ["load_all", "open_source"]
-
-_LOG = logging.getLogger(__name__)
-
-
-def load_all(source: PriceSource) -> Iterator[PriceHistory]:
-    """Yield every usable history of a source; what is refused is logged and left out."""
-    for problem in source.problems():
-        _LOG.log(
-            logging.WARNING if problem.kind in ("refused", "conflict") else logging.INFO,
-            "%s",
-            problem.message,
-        )
-    for symbol in source.symbols():
-        yield source.load(symbol)
+__all__ = ["open_source"]
 
 
 def open_source(

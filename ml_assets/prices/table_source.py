@@ -132,12 +132,7 @@ def _as_error(problem: Problem) -> PriceFileError:
     """Turn the record of a refusal back into the error."""
     remedy = problem.remedy or ""
     what = problem.message.removesuffix(remedy).rstrip(". ")
-    error = PriceFileError(what, remedy, symbol=problem.symbol)
-    error.file, error.row, error.column, error.found = (
-        problem.file,
-        problem.row,
-        problem.column,
-        problem.found,
-    )
-    error.args = (problem.message,)
+    place = {name: getattr(problem, name) for name in ("file", "row", "column", "found", "symbol")}
+    error = PriceFileError(what, remedy, **place)
+    error.args = (problem.message,)  # the place stands in it already
     return error

@@ -12,8 +12,8 @@ from ml_assets.gates.core import GateResult
 from ml_assets.gates.options.european import PinnThresholds
 from ml_assets.pinn.european.closed_form import value_closed_form
 from ml_assets.pinn.european.greeks import in_domain, value_network
+from ml_assets.pinn.european.weights import PinnWeights
 from ml_assets.pinn.quotes import make_quotes
-from ml_assets.pinn.weights import PinnWeights
 from ml_assets.reports.networks import NetworkReport, loss_picture
 from ml_assets.reports.pages import page
 from ml_assets.reports.pictures import drawing

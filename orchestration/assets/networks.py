@@ -20,8 +20,9 @@ from ml_assets.pinn import PinnRecipe
 from ml_assets.pinn.american import AmericanRecipe, AmericanWeights
 from ml_assets.pinn.american.value import value_boundary
 from ml_assets.pinn.european.greeks import value_network
+from ml_assets.pinn.european.weights import PinnWeights
 from ml_assets.pinn.recipe import TrainingRecipe
-from ml_assets.pinn.weights import NetworkWeights, PinnWeights
+from ml_assets.pinn.weights import NetworkWeights
 from ml_assets.reports.european import european_report
 from ml_assets.reports.networks import NetworkReport
 from ml_assets.reports.pictures import markdown_pictures

@@ -7,11 +7,7 @@ import dagster as dg
 
 from ml_assets.chains import OptionChains, open_chains
 from ml_assets.chains.walk_forward import OptionWalkForward, Versions, walk_chains
-from ml_assets.gates.quotes.chains import (
-    QUOTE_GATES,
-    QuoteEvidence,
-)
-from ml_assets.gates.quotes.walk_forward import WALK_GATES, WalkEvidence
+from ml_assets.gates.quotes.gates import QUOTE_GATES, WALK_GATES, QuoteEvidence, WalkEvidence
 from ml_assets.pinn import PinnWeights
 from ml_assets.pinn.serving.pricer import NetworkPricer
 from ml_assets.prices import PriceSourceError

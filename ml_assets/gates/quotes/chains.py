@@ -15,11 +15,9 @@ from ml_assets.chains import OptionChains
 from ml_assets.chains.cleaning import KEY
 from ml_assets.chains.parity import EXPIRY_KEY
 from ml_assets.gates._verdict import Tally, Violation, require, verdict
-from ml_assets.gates.core import Gate, GateResult
+from ml_assets.gates.core import GateResult
 
 __all__ = [
-    "QUOTE_GATES",
-    "QuoteEvidence",
     "QuoteLimits",
     "accounting",
     "no_arbitrage",
@@ -254,28 +252,3 @@ def _option(row: pd.Series) -> str:
         f"{row['underlying']} {row['date'].date()}, {kind} {row['strike']:g} of {row['expiry'].date()}, bid "
         f"{row['bid']:g}, ask {row['ask']:g}"
     )
-
-
-@dataclass(frozen=True)
-class QuoteEvidence:
-    """What quotes are judged by: the last day that may occur."""
-
-    today: dt.date
-
-
-QUOTE_GATES: tuple[Gate[OptionChains, QuoteEvidence], ...] = (
-    Gate("schema", "Two-sided quotes of living options, each once and in order.", lambda c, _: schema(c)),
-    Gate(
-        "accounting",
-        "Every row kept or dropped, every expiry fitted or refused, each for a stated reason.",
-        lambda c, _: accounting(c),
-    ),
-    Gate("parity", "Calls less puts lie on a line in the strike, within the spread.", lambda c, _: parity(c)),
-    Gate(
-        "no_arbitrage",
-        "Neighboring strikes leave no arbitrage beyond what the spread allows.",
-        lambda c, _: no_arbitrage(c),
-    ),
-    Gate("no_future", "No quote is of a day to come.", lambda c, e: no_future(c, today=e.today)),
-)
-"""Gates of ``option_quotes``."""

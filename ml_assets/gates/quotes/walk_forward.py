@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
@@ -20,13 +19,11 @@ from ml_assets.chains.parity import EXPIRY_KEY
 from ml_assets.chains.smile import COEFFICIENTS
 from ml_assets.chains.walk_forward import OptionWalkForward, Versions
 from ml_assets.gates._verdict import Tally, Violation, require, verdict
-from ml_assets.gates.core import Gate, GateResult
+from ml_assets.gates.core import GateResult
 from ml_assets.gates.options.european import PinnThresholds
 from ml_assets.pinn import black_scholes
 
 __all__ = [
-    "WALK_GATES",
-    "WalkEvidence",
     "certified_versions",
     "every_day_scored",
     "figures_recomputed",
@@ -241,8 +238,8 @@ def _inverted(rows: pd.DataFrame, price: Floats) -> Floats:
 def _masks(rows: pd.DataFrame) -> dict[tuple[str, str], npt.NDArray[np.bool_]]:
     """Rows of each bucket, by group and name."""
     ratio, days = (rows["strike"] / rows["forward"]).to_numpy(), (rows["tau"] * 365.0).to_numpy()
-    by_money = {f"{a:g}-{b:g}": (ratio >= a) & (ratio < b) for a, b in _intervals(MONEYNESS_EDGES)}
-    by_expiry = {f"{a:g}-{b:g} d": (days >= a) & (days < b) for a, b in _intervals(EXPIRY_EDGES)}
+    by_money = {f"{a:g}-{b:g}": (ratio >= a) & (ratio < b) for a, b in pairwise(MONEYNESS_EDGES)}
+    by_expiry = {f"{a:g}-{b:g} d": (days >= a) & (days < b) for a, b in pairwise(EXPIRY_EDGES)}
     masks = {("all", "all"): np.ones(len(rows), dtype=bool)}
     masks |= {("moneyness", name): mask for name, mask in by_money.items()}
     masks |= {("expiry", name): mask for name, mask in by_expiry.items()}
@@ -252,10 +249,6 @@ def _masks(rows: pd.DataFrame) -> dict[tuple[str, str], npt.NDArray[np.bool_]]:
     for group, column in (("day", rows["date"].dt.strftime("%Y-%m-%d")), ("underlying", rows["underlying"])):
         masks |= {(group, str(value)): (column == value).to_numpy() for value in column.unique()}
     return {key: mask for key, mask in masks.items() if mask.any()}
-
-
-def _intervals(edges: tuple[float, ...]) -> list[tuple[float, float]]:
-    return list(pairwise(edges))
 
 
 def _recomputed(rows: pd.DataFrame) -> dict[str, tuple[float, float]]:
@@ -302,44 +295,3 @@ def certified_versions(walk: OptionWalkForward, read: Versions) -> GateResult:
 def _option(row: pd.Series) -> str:
     kind = "call" if row["call"] else "put"
     return f"{row['underlying']} {row['date'].date()}, {kind} {row['strike']:g} of {row['expiry'].date()}"
-
-
-@dataclass(frozen=True)
-class WalkEvidence:
-    """What a walk is judged by.
-
-    Parameters
-    ----------
-    chains : OptionChains
-        The certified quotes that it walked over.
-    read : Versions
-        The versions of quotes and network that were read.
-    """
-
-    chains: OptionChains
-    read: Versions
-
-
-WALK_GATES: tuple[Gate[OptionWalkForward, WalkEvidence], ...] = (
-    Gate(
-        "no_look_ahead",
-        "Forecasts stay when the quotes of their own day and of all later ones are redrawn.",
-        lambda w, e: no_look_ahead(w, e.chains),
-    ),
-    Gate(
-        "every_day_scored",
-        "Every option of the rules scored once on every day, thirty days at least.",
-        lambda w, e: every_day_scored(w, e.chains),
-    ),
-    Gate(
-        "figures_recomputed",
-        "Every figure computed again from the quotes, by the closed form.",
-        lambda w, e: figures_recomputed(w, e.chains),
-    ),
-    Gate(
-        "certified_versions",
-        "The quotes and the network reported are the certified ones that were read.",
-        lambda w, e: certified_versions(w, e.read),
-    ),
-)
-"""Gates of ``option_walk_forward``."""
