@@ -11,7 +11,8 @@ from collections import Counter
 import numpy as np
 
 from ml_assets.forecasts.controls import CONTROLS
-from ml_assets.forecasts.variance import HorizonScore, VolatilityPromotion, VolatilityReport
+from ml_assets.forecasts.targets import VARIANCE
+from ml_assets.forecasts.variance import HorizonScore, VolatilityReport
 from ml_assets.forecasts.variance.fitted_baselines import BASELINES
 from ml_assets.storage import ArtifactStore
 
@@ -19,7 +20,7 @@ from ml_assets.storage import ArtifactStore
 def main(root: str) -> None:
     """Print the means over the symbols, on how many the model is below, and what the verdicts came to."""
     store = ArtifactStore(root)
-    promotion = VolatilityPromotion.from_bytes(store.read("volatility_promotion")[0])
+    promotion = VARIANCE.promotion.from_bytes(store.read("volatility_promotion")[0])
     reports = [
         VolatilityReport.from_bytes(store.read("volatility_report", symbol)[0])
         for symbol in store.partitions("volatility_report")

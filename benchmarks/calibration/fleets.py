@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any, NamedTuple, Self
 
@@ -12,7 +12,10 @@ import numpy as np
 from scipy.stats import binom
 
 from ml_assets.forecasts.controls import EDGE, WALK
-from ml_assets.forecasts.direction import Judged, PromotionRule, WalkForwardReport, decide
+from ml_assets.forecasts.direction import WalkForwardReport
+from ml_assets.forecasts.judging import decide
+from ml_assets.forecasts.targets import DIRECTION
+from ml_assets.forecasts.verdicts import Judged, PromotionRule
 
 __all__ = ["CONTROLS_AS_THEY_MUST", "NAIVE", "RULES", "Fleet", "Found", "Score", "Tally", "judge"]
 
@@ -69,9 +72,9 @@ CONTROLS_AS_THEY_MUST = {
 }
 
 RULES = {
-    "rule in force": PromotionRule(),
-    "without quarantine": PromotionRule(quarantine_accuracy=1.0),
-    "without quarantine and margin": PromotionRule(quarantine_accuracy=1.0, margin=-1.0),
+    "rule in force": DIRECTION.rule,
+    "without quarantine": replace(DIRECTION.rule, quarantine=1.0),
+    "without quarantine and margin": replace(DIRECTION.rule, quarantine=1.0, margin=-1.0),
 }
 """Quarantine says "on real prices this is a leak": where an edge was planted on purpose it is lifted."""
 
@@ -93,7 +96,8 @@ def judge(fleet: Fleet, rule: PromotionRule) -> Found:
         **{f"edge {i}": score for i, score in enumerate(fleet.edges)},
         **controls,
     }
-    promotion = decide({symbol: score.judged(symbol) for symbol, score in scores.items()}, rule)
+    judged = {symbol: score.judged(symbol) for symbol, score in scores.items()}
+    promotion = decide(DIRECTION, judged, [1], rule)
     if promotion.void is not None:
         raise RuntimeError(f"the controls void this fleet, so nothing can be counted: {promotion.void}")
     found = Counter((v.symbol.split()[0], v.verdict) for v in promotion.verdicts)

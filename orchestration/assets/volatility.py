@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ml_assets.forecasts.attempts import attempt_number, earlier_versions
+from ml_assets.forecasts.targets import VARIANCE
 from ml_assets.forecasts.variance import (
     HorizonScore,
     VarianceRecord,
     VarianceSet,
-    VolatilityPromotion,
     VolatilityReport,
     VolatilityWeights,
     score_variance,
@@ -157,10 +157,7 @@ def volatility_report(
     earlier = earlier_versions(store, "volatility_report", symbol, VolatilityReport)
     # Looked up once: verdicts in the meantime must not change whose record the gate expects.
     newest = weights.certificate.sha256
-    served = {
-        h: _served(served_model(store, VolatilityPromotion, "volatility_weights", symbol, newest, h))
-        for h in scored.horizons
-    }
+    served = {h: _served(served_model(store, VARIANCE, symbol, h, newest)) for h in scored.horizons}
 
     def champion(score: HorizonScore) -> VarianceRecord | None:
         return _champion(served[score.horizon], source, score, closes)

@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ml_assets.forecasts.attempts import attempt_number, earlier_reports
-from ml_assets.forecasts.direction import Promotion, WalkForwardReport, score
+from ml_assets.forecasts.direction import WalkForwardReport, score
 from ml_assets.forecasts.direction.champion import champion_record
+from ml_assets.forecasts.targets import DIRECTION
 from ml_assets.gates._verdict import all_pass
 from ml_assets.gates.forecasts.champion import champion_asked
 from ml_assets.gates.forecasts.folds import attempts_counted, folds_sealed, retrained_fold
@@ -79,7 +80,7 @@ def walk_forward_report(
         return build_sequences(history, config, steps=steps)
 
     # Looked up once: verdicts in the meantime must not change whose record the gate expects.
-    served = _served(store, weights, sequences.value.symbol)
+    served = _served(store, weights, sequences.value)
     scored = score(
         folds,
         [predict(model, number) for number in range(1, len(folds) + 1)],
@@ -145,10 +146,10 @@ def _base_of(store: ArtifactStore, weights: Certified[MambaWeights]) -> MambaBas
 
 
 def _served(
-    store: ArtifactStore, weights: Certified[MambaWeights], symbol: str
+    store: ArtifactStore, weights: Certified[MambaWeights], sequences: SequenceSet
 ) -> tuple[str, MambaWeights] | None:
     """Version and weights of the model in service, if there is one and it is not this very version."""
-    found = served_model(store, Promotion, "mamba_weights", symbol, weights.certificate.sha256)
+    found = served_model(store, DIRECTION, sequences.symbol, sequences.horizon, weights.certificate.sha256)
     return None if found is None else (found[0], MambaWeights.from_bytes(found[1]))
 
 

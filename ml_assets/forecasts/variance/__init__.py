@@ -15,12 +15,6 @@ from ml_assets.forecasts.variance.report import (
     score_variance,
 )
 from ml_assets.forecasts.variance.rows import VarianceSet, variance_rows
-from ml_assets.forecasts.variance.verdicts import (
-    HorizonVerdict,
-    VolatilityPromotion,
-    VolatilityRule,
-    decide_volatility,
-)
 from ml_assets.forecasts.variance.weights import VolatilityWeights
 
 if TYPE_CHECKING:
@@ -29,15 +23,11 @@ if TYPE_CHECKING:
 __all__ = [
     "VOLATILITY_RECIPE",
     "HorizonScore",
-    "HorizonVerdict",
     "VarianceFold",
     "VarianceRecord",
     "VarianceSet",
-    "VolatilityPromotion",
     "VolatilityReport",
-    "VolatilityRule",
     "VolatilityWeights",
-    "decide_volatility",
     "diebold_mariano",
     "predict_variance",
     "qlike",

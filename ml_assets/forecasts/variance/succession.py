@@ -1,4 +1,4 @@
-"""The variance model in service beside the one that wants its place, by their losses on the same days."""
+"""The variance model in service, asked about the same days as the one that wants its place."""
 
 from __future__ import annotations
 
@@ -7,14 +7,12 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from ml_assets.forecasts.succession import Champion, Comparison
-from ml_assets.forecasts.variance.losses import diebold_mariano, qlike
 from ml_assets.forecasts.variance.report import HorizonScore, VarianceRecord
 from ml_assets.forecasts.variance.weights import VolatilityWeights
 from ml_assets.windows.rolling import Floats
 from ml_assets.windows.sequence_set import SequenceSet
 
-__all__ = ["compare_variances", "variance_record"]
+__all__ = ["variance_record"]
 
 Predict = Callable[[VolatilityWeights, NDArray[np.int64]], Floats]
 
@@ -52,39 +50,4 @@ def variance_record(
     forecast = predict(weights, position)[:, weights.horizons.index(score.horizon)]
     return VarianceRecord(
         sha256, [str(day) for day in sequences.dates[position]], [float(v) for v in forecast]
-    )
-
-
-def _losses_in_common(score: HorizonScore) -> tuple[Floats, Floats, Floats] | None:
-    """QLIKE of the new model, of the champion and of the best baseline on the days of both models."""
-    if score.champion is None:
-        return None
-    place = {day: i for i, day in enumerate(score.dates)}
-    at = np.array([place[day] for day in score.champion.dates], dtype=int)
-    realized = np.array(score.realized)[at]
-    model, baseline = np.array(score.forecast)[at], np.array(score.baseline_forecast)[at]
-    return (
-        qlike(model, realized), qlike(np.array(score.champion.forecast), realized), qlike(baseline, realized)
-    )  # fmt: skip
-
-
-def compare_variances(score: HorizonScore, champion: Champion | None) -> Comparison | None:
-    """Compare candidate and champion by Diebold and Mariano; None if the report did not ask that champion.
-
-    The champion promised to be better than the rules without a model: it declines where the best of them is
-    better than it.
-    """
-    losses = _losses_in_common(score)
-    if losses is None or champion is None or score.champion is None:
-        return None
-    if score.champion.weights_sha256 != champion.weights_sha256:
-        return None
-    ours, theirs, rule = losses
-    told = f"QLIKE {theirs.mean():.4f}, {score.best_baseline} {rule.mean():.4f}" if len(theirs) else "nothing"
-    return Comparison(
-        days=len(theirs),
-        replace_p=diebold_mariano(ours, theirs),
-        decline_p=diebold_mariano(rule, theirs),
-        standing=f"{told} on {len(theirs)} days",
-        askable=score.champion.askable,
     )

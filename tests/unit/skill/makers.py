@@ -9,7 +9,8 @@ from collections.abc import Mapping
 import numpy as np
 
 from ml_assets.forecasts.controls import EDGE, WALK
-from ml_assets.forecasts.direction import ChampionRecord, Fold, Judged, WalkForwardReport, score
+from ml_assets.forecasts.direction import ChampionRecord, Fold, WalkForwardReport, score
+from ml_assets.forecasts.verdicts import Judged
 from ml_assets.prices import PriceHistory
 from ml_assets.prices.simulated import simulate
 from ml_assets.windows.sequences import SequenceConfig, SequenceSet, build_sequences
