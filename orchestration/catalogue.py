@@ -1,8 +1,8 @@
 """Tables of gates and settings in README and docs, made from the code: ``python -m orchestration.catalogue``.
 
-A table stands between ``<!-- made: KIND NAMES -->`` and ``<!-- end -->``. Its kind is ``overview`` (every asset's
-gates by name), ``gates`` (what those of the named assets demand, or of all) or ``settings``. A test fails when
-a page is not what this command would write.
+A table stands between ``<!-- made: KIND NAMES -->`` and ``<!-- end -->``. Its kind is ``overview`` (every
+asset's gates by name), ``gates`` (what those of the named assets demand, or of all) or ``settings``. A test
+fails when a page is not what this command would write.
 """
 
 from __future__ import annotations

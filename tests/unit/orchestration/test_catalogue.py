@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,14 @@ ROOT = Path(__file__).parents[3]
 def test_page_is_current(path: Path) -> None:
     page = path.read_text(encoding="utf-8")
     assert page == render(page), "run: make tables"
+
+
+@pytest.mark.parametrize("path", [*pages(ROOT), ROOT / "CONTRIBUTING.md"], ids=lambda path: path.name)
+def test_files_that_a_page_names_exist(path: Path) -> None:
+    named = re.findall(
+        r"`((?:ml_assets|orchestration|tests|benchmarks)/[\w./]+)", path.read_text(encoding="utf-8")
+    )
+    assert [name for name in named if not (ROOT / name.rstrip(".")).exists()] == []
 
 
 def test_a_stale_table_is_renewed_and_the_rest_left_alone() -> None:
