@@ -25,7 +25,7 @@ from orchestration.partitions import PARTITION
 
 ROOT = Path(__file__).parents[2]
 SETTINGS = {
-    "symbols": "AAA", "minimum_rows": 250, "test_days": 60, "folds": 1, "epochs": 1, "workers": 2,
+    "symbols": "AAA", "minimum_rows": 250, "test_days": 60, "folds": 1, "epochs": 3, "workers": 2,
     "pinn_soft": False, "pinn_adam_steps": 1, "pinn_bfgs_iterations": 0, "latency_batch": 64,
 }  # fmt: skip
 COMMAND = [sys.executable, "-m", "orchestration.cli"]
