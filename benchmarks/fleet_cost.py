@@ -30,8 +30,8 @@ import psutil
 from benchmarks.machine import described
 from ml_assets.forecasts.controls import CONTROLS
 from ml_assets.prices.simulated import simulate
-from orchestration.definitions import DATA_ASSETS, MODEL_ASSETS
 from orchestration.instance import open_instance
+from orchestration.pipelines import JOBS
 from orchestration.settings import Settings
 
 __all__ = ["main"]
@@ -149,7 +149,7 @@ def report(symbols: int, days: int, found: list[Step], watch: Watch) -> str:
         "|---|---|---|---|---|---|---|",
     ]
     ratios = []
-    for asset in [*DATA_ASSETS, *MODEL_ASSETS]:
+    for asset in JOBS["symbol_pipeline"]:
         mine = [step for step in found if step.asset == asset and step.symbol not in {None, *CONTROLS}]
         cells, ratio = _stage(mine, ten, lambda step: watch.cpu_between(step.start, step.end))
         ratios.append(ratio)

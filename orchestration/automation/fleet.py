@@ -83,7 +83,7 @@ def update_fleet(
             tags = {FLEET_RUN: context.run_id, REASON: config.reason[:250]}
             fleet = Fleet(graph, context.instance, _Log(context), since, tags)
             direction = forecast_direction(fleet, symbols, renew_base=config.renew_base)
-            verdict = judge(fleet)
+            (verdict,) = judge(fleet)
             variance: list[RunOutcome] = []
             # Controls alone, tried once more, have no symbol's variance to be forecast beside theirs.
             if (settings.volatility or config.variance) and not set(direction.ready) <= set(CONTROLS):

@@ -16,8 +16,6 @@ from orchestration.cli.setup import FleetProgress, open_fleet, wide_console
 from orchestration.cli.summary import print_quotes, print_summary, print_volatility
 from orchestration.definitions import build_defs
 from orchestration.fleet.order import (
-    LATENCY,
-    QUOTES,
     Fleet,
     forecast_direction,
     forecast_variance,
@@ -119,7 +117,7 @@ def run_all(settings: Settings, *, every_symbol: bool, anew: bool = False) -> in
             fleet = Fleet(graph, instance, watcher, since)
             direction = forecast_direction(fleet, symbols, network=True)
         with console.status("measuring latency, walking over option quotes, judging the fleet"):
-            shared = [fleet.once(LATENCY), fleet.once(QUOTES), judge(fleet)]
+            shared = judge(fleet, options=True)
     if direction.network is not None and not direction.network.success:
         shared.insert(0, direction.network)
     # Without a base model the symbols train from scratch: less skilled, but no failure of the run.

@@ -3,7 +3,7 @@
 ::
 
     data of each symbol -> base model of all -> model and report of each symbol -> verdict -> release
-                           (beside: the option network, where the command asks for it)
+                           (the option network beside, then its latency and option quotes: the command)
     data, model and report of each symbol's variance -> verdict -> release
 
 A symbol that fails is left out of what follows, and never stops the others. Every step of every symbol is a
@@ -33,10 +33,8 @@ from orchestration.settings import Settings
 __all__ = [
     "BASE",
     "DATA",
-    "LATENCY",
     "MODELS",
     "NETWORK",
-    "QUOTES",
     "VARIANCE",
     "Direction",
     "Fleet",
@@ -253,10 +251,14 @@ def _base_model(fleet: Fleet, data: Mapping[str, RunOutcome], ready: Sequence[st
     return fleet.once(BASE, keep=complete)
 
 
-def judge(fleet: Fleet) -> RunOutcome:
-    """Judge the fleet, and release what may be served: not before there is a measured option network."""
+def judge(fleet: Fleet, *, options: bool = False) -> list[RunOutcome]:
+    """Judge the fleet, and release what may be served: not before there is a measured option network.
+
+    If asked, the option network is measured first, and tomorrow's option prices are forecast.
+    """
+    before = [fleet.once(LATENCY), fleet.once(QUOTES)] if options else []
     measured = current(fleet.store, "latency_benchmark") is not None
-    return fleet.once(VERDICT_AND_RELEASE if measured else VERDICT)
+    return [*before, fleet.once(VERDICT_AND_RELEASE if measured else VERDICT)]
 
 
 def variance_symbols(chosen: Sequence[str]) -> list[str]:

@@ -17,6 +17,7 @@ from ml_assets.forecasts.controls import CONTROLS
 from ml_assets.storage import ProcessId
 from orchestration.instance import PROCESS
 from orchestration.partitions import SYMBOLS
+from orchestration.settings import Settings
 
 __all__ = [
     "Graph",
@@ -27,6 +28,8 @@ __all__ = [
     "run_job",
 ]
 
+SETTINGS = "gated-mamba/settings"
+"""Tag: the settings in force that differ from the default."""
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
@@ -120,13 +123,15 @@ def run_job(
         If Ctrl-C or SIGTERM ended the run: Dagster makes that a failed step, but it is meant for us all.
     """
     start = time.monotonic()
+    settings: Settings = (defs.resources or {})["settings"]
+    changed = ", ".join(f"{name}={value}" for name, value in settings.changed().items())
     result = defs.resolve_job_def(job).execute_in_process(
         instance=instance,
         partition_key=partition,
         asset_selection=None if assets is None else [dg.AssetKey(a) for a in assets],
         run_config={**_QUIET, "ops": {op: {"config": values} for op, values in (config or {}).items()}},
         raise_on_error=False,
-        tags={**(tags or {}), PROCESS: ProcessId.of_self().tag},
+        tags={**(tags or {}), PROCESS: ProcessId.of_self().tag, SETTINGS: changed or "default"},
     )
     if not result.success and _was_interrupted(result):
         raise KeyboardInterrupt

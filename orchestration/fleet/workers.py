@@ -1,8 +1,8 @@
 """Run assets of several symbols at once: in processes beside this one, each taking the next task in line.
 
-Each process is a pool of its own (`concurrent.futures.ProcessPoolExecutor` with one worker). One that is killed
-breaks its pool alone; in one pool of several, the others would be ended in the middle of their symbols. A pool
-is given one task at a time: it would take two in advance, which wait while another process is idle.
+Each process is a pool of its own (`concurrent.futures.ProcessPoolExecutor`, one worker). One that is killed
+breaks its own pool; a single pool of several would end the others in the middle of their symbols, too. And a
+pool is given one task at a time: it would take two in advance, which wait while another process is idle.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Task:
 
 
 Answers = queue.SimpleQueue[tuple[Task, RunOutcome | None]]
-"""What has become of tasks; None: nothing, the process that had it died."""
+"""What has become of tasks; None: nothing, its process died."""
 
 
 class Workers:
@@ -69,7 +69,8 @@ class Workers:
     def __init__(self, graph: Graph, settings: Settings, symbols: int, tags: Mapping[str, str]) -> None:
         self._graph, self._settings, self._tags = graph, settings, tags
         self._count = 0 if graph.build is None else max(min(_processes(settings), symbols) - 1, 0)
-        self._stack, self._pools, self._todo = ExitStack(), list[ProcessPoolExecutor](), deque[Task]()
+        self._stack, self._todo = ExitStack(), deque[Task]()
+        self._pools, self._dead = list[ProcessPoolExecutor](), list[ProcessPoolExecutor]()
 
     def __enter__(self) -> Self:
         for _ in range(self._count):
@@ -103,6 +104,9 @@ class Workers:
         if lost:
             names = ", ".join(str(task.symbol) for task in lost)
             logger.warning("a worker process died; this one goes on with its symbols: %s", names)
+            for pool in self._dead:
+                pool.shutdown()  # waits for the end, until which its run does not count as dead
+            self._pools = [pool for pool in self._pools if pool not in self._dead]
             # Closes the runs of the dead: readers wait for what those have announced.
             open_instance(self._settings).dispose()
         yield from map(here, lost)
@@ -138,13 +142,8 @@ class Workers:
             answers.put((task, future.result()))
             self._hand_out(pool, answers)
             return
-        threading.Thread(target=_bury, args=(pool, task, answers)).start()
-
-
-def _bury(pool: ProcessPoolExecutor, task: Task, answers: Answers) -> None:
-    """Wait until a process is gone, so that its run counts as dead; not in the thread of its pool."""
-    pool.shutdown()
-    answers.put((task, None))
+        self._dead.append(pool)
+        answers.put((task, None))
 
 
 def _processes(settings: Settings) -> int:

@@ -181,12 +181,12 @@ def collect_gates(
     assets: Iterable[dg.AssetsDefinition | dg.AssetChecksDefinition],
 ) -> dict[str, frozenset[str]]:
     """List the gates of each asset, derived from the definitions: no second list to keep."""
-    found: dict[str, set[str]] = {}
+    gates: dict[str, set[str]] = {}
     for definition in assets:
         for spec in definition.check_specs:
             if spec.blocking:
-                found.setdefault(spec.asset_key.to_user_string(), set()).add(spec.name)
-    return {asset: frozenset(names) for asset, names in found.items()}
+                gates.setdefault(spec.asset_key.to_user_string(), set()).add(spec.name)
+    return {asset: frozenset(names) for asset, names in gates.items()}
 
 
 def _check_spec(

@@ -119,6 +119,6 @@ def test_declared_gates_must_be_brought(declared: dict[str, str]) -> None:
     def forgetful(context: dg.AssetExecutionContext) -> Staged:
         return Staged(toys.Toy("x"), {"a": toys._pass})
 
-    resources = {"store": None, "io_manager": dg.mem_io_manager}
+    resources = {"store": None, "settings": None, "io_manager": dg.mem_io_manager}
     result = dg.materialize([forgetful], resources=resources, raise_on_error=False)
     assert not result.success

@@ -25,6 +25,7 @@ from ml_assets.storage import ArtifactStore, GateVerdict, certify
 from ml_assets.storage.artifact import JsonArtifact
 from orchestration.gating.asset import SHA256, Candidate, Staged, collect_gates, gated_asset, verified
 from orchestration.gating.io_manager import GatedIOManager
+from orchestration.settings import Settings
 
 PARTS = dg.StaticPartitionsDefinition(["A", "B"])
 
@@ -192,7 +193,7 @@ def build(jobs: Any = ()) -> dg.Definitions:
     return dg.Definitions(
         assets=[*PLAIN, *OURS],
         asset_checks=PLAIN_CHECKS,
-        resources={"store": store, "io_manager": io_manager, "files": files},
+        resources={"store": store, "settings": Settings(), "io_manager": io_manager, "files": files},
         executor=dg.in_process_executor,
         jobs=[
             *jobs,
