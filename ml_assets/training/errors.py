@@ -61,6 +61,8 @@ def advice(kind: ErrorKind) -> str:
 
 
 def short(error: BaseException) -> str:
-    """Return type and first line of an error."""
-    lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0][:200] if lines else 'no message'}"
+    """Return type and telling line of an error: TensorFlow's begin with where in the graph it arose."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    words = (*_CUDA_WORDS, *_MEMORY_WORDS)
+    telling = [line for line in lines if any(word in line.lower() for word in words)]
+    return f"{type(error).__name__}: {(telling or lines or ['no message'])[0][:200]}"

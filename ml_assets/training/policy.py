@@ -12,7 +12,7 @@ import gc
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Literal, Self, TypeVar
+from typing import Any, Literal, NoReturn, Self, TypeVar
 
 from ml_assets.training.errors import ErrorKind, TrainingError, advice, classify, short
 
@@ -232,9 +232,7 @@ class Recovery:
         if kind is None:
             return None
         if self._repeated is not None:
-            raise TrainingError(
-                f"this training cannot be repeated now: {short(error)}. {advice(kind)}"
-            ) from error
+            _give_up(f"this training cannot be repeated now: {short(error)}. {advice(kind)}", error)
         if kind == "oom":
             self._after_oom(error)
         elif kind == "cuda":
@@ -281,23 +279,29 @@ class Recovery:
         failed = self.state.batch_size
         smaller = handle_gpu_oom(error, self.state)
         if smaller is None:
-            raise TrainingError(
-                f"out of memory even at batch size {failed}: {short(error)}. {advice('oom')}"
-            ) from error
+            _give_up(f"out of memory even at batch size {failed}: {short(error)}. {advice('oom')}", error)
         self.state = smaller
         self.note(f"out of memory at batch size {failed}; went on with {smaller.batch_size}")
 
     def _after_cuda(self, error: Exception) -> None:
         if self.state.device == "cpu":
-            raise TrainingError(
-                f"CUDA failed although training had moved to the CPU: {short(error)}. {advice('cuda')}"
-            ) from error
+            _give_up(
+                f"CUDA failed although training had moved to the CPU: {short(error)}. {advice('cuda')}", error
+            )
         self.state = replace(self.state, device="cpu")
         self.note(f"CUDA error ({short(error)}); went on with the CPU, slower. {advice('cuda')}")
 
     def _after_full_disk(self, error: Exception, make_room: Callable[[], int] | None) -> None:
         removed = 0 if make_room is None else make_room()
         if not removed or self.state.disk_recoveries:
-            raise TrainingError(f"disk full: {short(error)}. {advice('disk_full')}") from error
+            _give_up(f"disk full: {short(error)}. {advice('disk_full')}", error)
         self.state = replace(self.state, disk_recoveries=self.state.disk_recoveries + 1)
         self.note(f"disk full ({short(error)}); removed {removed} old checkpoints and went on")
+
+
+def _give_up(message: str, error: Exception) -> NoReturn:
+    """Raise what a person is to read, without the error beneath as its cause: whoever shows the innermost one
+    would show that instead. The log has both.
+    """
+    logger.error("%s", message, exc_info=error)
+    raise TrainingError(message) from None
