@@ -8,16 +8,17 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from ml_assets.forecasts.forecaster import FoldRows
 from ml_assets.forecasts.release import VARIANCE, Release
+from ml_assets.forecasts.report import Score
 from ml_assets.forecasts.variance import (
-    HorizonScore,
+    BASELINES,
     VolatilityPromotion,
     VolatilityReport,
     VolatilityWeights,
     qlike,
 )
 from ml_assets.forecasts.variance.drift import VarianceLook, loss_drift, place_of
-from ml_assets.forecasts.variance.fitted_baselines import rival_forecasts
 from ml_assets.prices import PriceHistory
 from ml_assets.storage import ArtifactStore, Certificate, NotCertified, read_input
 from ml_assets.windows.labels import forward_variance
@@ -97,7 +98,7 @@ class LiveVariance:
     """
 
     found: WatchedVariance
-    score: HorizonScore
+    score: Score
     weights: VolatilityWeights
     parts: list[SequenceSet]
 
@@ -149,7 +150,7 @@ class LiveVariance:
         at = np.concatenate([part.positions("test") for part in self.parts])
         realized, rival = (
             labels[at],
-            np.concatenate([self._rival(prices, part, labels) for part in self.parts]),
+            np.concatenate([self._rival(prices, part) for part in self.parts]),
         )
         forecast = variance_forecast(self.weights, self.parts, prices, h)
         reported = np.array(self.score.realized)
@@ -174,23 +175,23 @@ class LiveVariance:
             drift=drift,
         )
 
-    def _rival(
-        self, prices: PriceHistory, part: SequenceSet, labels: NDArray[np.float64]
-    ) -> NDArray[np.float64]:
-        (named,) = rival_forecasts(prices.frame, part, labels[:, None], (self.found.horizon,))
-        if self.score.best_baseline not in named:
+    def _rival(self, prices: PriceHistory, part: SequenceSet) -> NDArray[np.float64]:
+        """Forecasts of the best baseline, fitted anew."""
+        baseline = next((b for b in BASELINES if b.name == self.score.best_baseline), None)
+        if baseline is None or not baseline.columns <= set(prices.frame.columns):
             raise ValueError(
                 f"{self.found.symbol}: the model was judged against {self.score.best_baseline}, which these "
                 "prices do not allow: columns went in the source; retrain the symbol"
             )
-        return named[self.score.best_baseline][part.positions("test")]
+        rows = FoldRows(prices.frame.iloc[: len(part.dates)], part, (self.found.horizon,))
+        return baseline.fit(rows).forecast(rows)[:, 0]
 
 
 def variance_forecast(
     weights: VolatilityWeights, parts: Sequence[SequenceSet], prices: PriceHistory, horizon: int
 ) -> NDArray[np.float64]:
     """What a model says of its live days, over one horizon."""
-    from ml_assets.forecasts.variance import predict_variance  # imports TensorFlow
+    from ml_assets.forecasts.variance.training import predict_variance  # imports TensorFlow
 
     closes, column = prices.frame["close"].to_numpy(dtype=np.float64), weights.horizons.index(horizon)
     said = [predict_variance(weights, part, closes, part.positions("test"))[:, column] for part in parts]

@@ -10,13 +10,13 @@ import numpy.typing as npt
 from scipy.special import stdtr
 
 from ml_assets.forecasts.release import Release
+from ml_assets.forecasts.report import Score as HorizonScore
 from ml_assets.forecasts.variance.drift import VarianceLook, VolatilityDriftReport
-from ml_assets.forecasts.variance.report import HorizonScore, VolatilityReport
+from ml_assets.forecasts.variance.report import VolatilityReport
 from ml_assets.forecasts.variance.verdicts import VolatilityPromotion
 from ml_assets.gates._verdict import Tally, require, verdict
 from ml_assets.gates.core import GateResult
-from ml_assets.gates.forecasts._variance_baselines import recomputed_rivals
-from ml_assets.gates.forecasts.volatility import _EXACT, _NEAR
+from ml_assets.gates.forecasts._variance_baselines import EXACT, NEAR, recomputed_rivals
 from ml_assets.prices import PriceHistory
 from ml_assets.storage import ArtifactStore, Certificate, read_input
 from ml_assets.windows.sequence_set import SequenceSet
@@ -242,7 +242,7 @@ def _baseline(
     due = recomputed_rivals(where, prices.frame, parts, at, look.horizon)[look.baseline][: len(look.dates)]
     apart = float(np.mean(np.abs(np.log(np.array(look.baseline_forecast) / due))))
     require(
-        apart <= _NEAR.get(look.baseline, _EXACT),
+        apart <= NEAR.get(look.baseline, EXACT),
         f"{where}: forecasts of {look.baseline} are {apart:.4f} from the recomputed ones",
     )
 
