@@ -12,20 +12,19 @@ from ml_assets.storage import ArtifactStore
 from ml_assets.windows.steps import Steps
 from orchestration.assets.american import american_weights
 from orchestration.assets.base import mamba_base_weights
-from orchestration.assets.drift import drift_report
+from orchestration.assets.drift import drift_report, volatility_drift_report
 from orchestration.assets.forecasts import volatility_report, walk_forward_report
 from orchestration.assets.options import latency_benchmark, pinn_weights
 from orchestration.assets.prices import raw_prices
 from orchestration.assets.quotes import option_quotes, option_walk_forward
-from orchestration.assets.release import promotion, release
+from orchestration.assets.release import release
 from orchestration.assets.training import (
     augmented_training_set,
     mamba_weights,
     split_sequences,
 )
+from orchestration.assets.verdicts import promotion, volatility_promotion
 from orchestration.assets.volatility import volatility_weights
-from orchestration.assets.volatility_drift import volatility_drift_report
-from orchestration.assets.volatility_verdict import volatility_promotion
 from orchestration.automation import Graph, build_schedules, build_sensors, fleet_update, with_freshness
 from orchestration.gating import collect_gates
 from orchestration.gating.io_manager import GatedIOManager

@@ -66,7 +66,9 @@ class FoldRows:
     def __post_init__(self) -> None:
         sequences, symbol = self.sequences, self.sequences.symbol
         if len(self.frame) != len(sequences.dates):
-            raise ValueError(f"{symbol}: prices of {len(self.frame)} days, {len(sequences.dates)} days of sequences")
+            raise ValueError(
+                f"{symbol}: prices of {len(self.frame)} days, {len(sequences.dates)} days of sequences"
+            )
         closes = self.closes
         if not (np.isfinite(closes) & (closes > 0)).all():
             day = sequences.dates[int(np.argmin(np.isfinite(closes) & (closes > 0)))]

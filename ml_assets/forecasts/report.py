@@ -47,11 +47,6 @@ class Record:
     forecast: list[float]
     askable: bool = True
 
-    @property
-    def probability(self) -> list[float]:
-        """The forecasts, where they are probabilities."""
-        return self.forecast
-
 
 @dataclass(frozen=True)
 class Score:
@@ -114,16 +109,6 @@ class Score:
         return self.levels[self.best_baseline]
 
     @property
-    def qlike(self) -> dict[str, float]:
-        """Levels, where they are QLIKE."""
-        return self.levels
-
-    @property
-    def p_values(self) -> dict[str, float]:
-        """P-values by baseline, where the target has them."""
-        return self.figures["p_value"]
-
-    @property
     def baselines(self) -> dict[str, float]:
         """Scores of the baselines."""
         return {name: level for name, level in self.levels.items() if name != "model"}
@@ -168,13 +153,10 @@ class Report(JsonArtifact):
         """Decode and validate; reports from before there was one form for all targets are read, too."""
         try:
             held = json.loads(data)
-        except ValueError as error:
-            raise ValueError(f"this is no report: {error}") from error
-        if isinstance(held, dict) and cls.is_old(held):
-            try:
-                return cls(**cls.renewed(held))
-            except (KeyError, TypeError) as error:
-                raise ValueError(f"this old report has other fields: {error}") from error
+            if cls.is_old(held):
+                data = cls(**cls.renewed(held)).to_bytes()
+        except (KeyError, TypeError, ValueError, AttributeError):
+            pass  # neither an old report nor a new one: validation says what is wrong
         return TypeAdapter(cls).validate_json(data)
 
     @classmethod

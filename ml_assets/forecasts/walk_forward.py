@@ -33,8 +33,9 @@ class Scoring(Generic[R]):
         Class of its reports.
     baselines : sequence of Forecaster
         What stands beside the model.
-    step : callable
-        ``horizon -> k``: every k-th sealed day is scored.
+    overlapping : bool
+        Whether scored outcomes may share days with each other; else every h-th sealed day is scored, so that
+        the outcomes are distinct.
     outcomes : callable
         ``(frame of the whole history, rows) -> outcomes (n, H)`` of ``rows.days``; NaN where not known yet.
     possible : callable
@@ -49,7 +50,7 @@ class Scoring(Generic[R]):
 
     report: type[R]
     baselines: Sequence[Forecaster]
-    step: Callable[[int], int]
+    overlapping: bool
     outcomes: Callable[[pd.DataFrame, FoldRows], Floats]
     possible: Callable[[Floats], NDArray[np.bool_]]
     unit: str
@@ -77,15 +78,13 @@ class FoldModels:
     ----------
     forecaster : Forecaster
     folds : sequence of FoldRows
-    newest : Model, optional
-        The model of the last fold, if it is there already.
+    *last : Model
+        Models of the last folds that are there already.
     """
 
-    def __init__(
-        self, forecaster: Forecaster, folds: Sequence[FoldRows], newest: TrainedModel | None = None
-    ) -> None:
+    def __init__(self, forecaster: Forecaster, folds: Sequence[FoldRows], *last: Model) -> None:
         self._forecaster, self._folds = forecaster, folds
-        self._models: dict[int, Model] = {} if newest is None else {len(folds): newest}
+        self._models: dict[int, Model] = dict(enumerate(last, 1 + len(folds) - len(last)))
 
     def __call__(self, number: int) -> Model:
         """Fit on the fold's rows, once."""
@@ -156,8 +155,9 @@ def walk_forward(
 def _scored(
     scoring: Scoring[R], rows: FoldRows, i: int, before: int, forecasts: dict[str, Floats], outcomes: Floats
 ) -> _Scored:
-    """Keep every k-th day of the whole span whose outcome is known; `before` days stand in earlier folds."""
-    chosen = (before + np.arange(rows.days.size)) % scoring.step(rows.horizons[i]) == 0
+    """Keep the days to score whose outcome is known; `before` days of the span stand in earlier folds."""
+    step = 1 if scoring.overlapping else rows.horizons[i]
+    chosen = (before + np.arange(rows.days.size)) % step == 0
     chosen &= np.isfinite(outcomes[:, i])
     kept = {name: forecast[chosen, i] for name, forecast in forecasts.items()}
     return _Scored(rows.sequences.dates[rows.days[chosen]], outcomes[chosen, i], kept)

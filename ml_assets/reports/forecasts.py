@@ -81,8 +81,9 @@ class _Page:
                 write(score.figures[key][name]) if name in score.figures[key] else ""
                 for key, (_, write) in self.columns.items()
             ]
-            shown = f"**{name}**" if name == "model" else name.replace("_", " ")
-            lines.append(f"| {' | '.join([shown, self.level(score.levels[name]), *figures])} |")
+            cells = [name.replace("_", " "), self.level(score.levels[name]), *figures]
+            bold = [f"**{cell}**" for cell in cells if cell]
+            lines.append(f"| {' | '.join(bold + [''] * cells.count('') if name == 'model' else cells)} |")
         return lines
 
     def _fold(self, report: Report, f: Fold) -> str:
@@ -222,11 +223,11 @@ def _draw_losses(axes: Axes, score: Score) -> None:
 
 def _direction_remark(score: Score) -> str:
     low, high = _interval(score)
+    loss = score.figures["log_loss"]["model"]
     return (
         f"The model's share lies between {low:.1%} and {high:.1%} (95 % by 20-day blocks). Best baseline that "
         f"a promotion has to beat: {score.best_baseline}, {score.baseline_level:.1%}. Pesaran-Timmermann, "
-        f"one-sided: p {score.p_value:.3f}. Log loss {score.figures['log_loss']['model']:.4f} nats; "
-        "a coin has 0.6931."
+        f"one-sided: p {score.p_value:.3f}. Log loss {loss:.4f} nats; a coin has 0.6931."
     )
 
 

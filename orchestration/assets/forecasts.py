@@ -12,15 +12,14 @@ from typing import Any
 import dagster as dg
 
 from ml_assets.forecasts.attempts import attempt_number, earlier_versions
-from ml_assets.forecasts.direction import DIRECTION_SCORING, MambaDirection
-from ml_assets.forecasts.direction.verdicts import Promotion
+from ml_assets.forecasts.direction import MambaDirection
 from ml_assets.forecasts.forecaster import TrainedForecaster, fold_rows
-from ml_assets.forecasts.release import Verdicts
 from ml_assets.forecasts.report import Report
-from ml_assets.forecasts.variance import VARIANCE_SCORING, MambaVariance
+from ml_assets.forecasts.target import Target
+from ml_assets.forecasts.targets import DIRECTION, VARIANCE
+from ml_assets.forecasts.variance import MambaVariance
 from ml_assets.forecasts.variance.forecasters import rows_of
-from ml_assets.forecasts.variance.verdicts import VolatilityPromotion
-from ml_assets.forecasts.walk_forward import FoldModels, Scoring, champion_record, walk_forward
+from ml_assets.forecasts.walk_forward import FoldModels, champion_record, walk_forward
 from ml_assets.gates.core import Gate
 from ml_assets.gates.forecasts.gates import (
     DIRECTION_REPORT_GATES,
@@ -69,13 +68,9 @@ class Track:
 
     Parameters
     ----------
-    report, weights : str
-        Names of the assets.
-    verdicts : type
-        What decides who is in service.
+    target : Target
     group, description : str
         As shown in the UI.
-    scoring : Scoring
     gates : sequence of Gate
     forecaster : callable
         ``read -> forecaster`` that trains the earlier folds as the certified weights were trained.
@@ -85,12 +80,9 @@ class Track:
         What a person is shown of the report.
     """
 
-    report: str
-    weights: str
-    verdicts: type[Verdicts]
+    target: Target
     group: str
     description: str
-    scoring: Scoring[Any]
     gates: Sequence[Gate[Any, Any]]
     forecaster: Callable[[Read], TrainedForecaster]
     evidence: Callable[[Read, FoldModels, Mapping[str, Any]], Any]
@@ -100,6 +92,8 @@ class Track:
 
 def report_asset(track: Track) -> dg.AssetsDefinition:
     """Make the asset: train the earlier folds as the last one was, score all of them, count the attempt."""
+
+    target = track.target
 
     def report(
         prices: Certified[PriceHistory],
@@ -115,13 +109,13 @@ def report_asset(track: Track) -> dg.AssetsDefinition:
         version, horizons = weights.certificate.sha256, newest.horizons
         folds = fold_rows(prices.value.frame, source, horizons)
         models = FoldModels(forecaster, folds, newest)
-        scored = walk_forward(track.scoring, models, prices.value.frame, folds)
-        earlier = earlier_versions(store, track.report, source.symbol, track.scoring.report)
+        scored = walk_forward(target.scoring, models, prices.value.frame, folds)
+        earlier = earlier_versions(store, target.report, source.symbol, target.scoring.report)
         # Looked up once: verdicts in the meantime must not change whose record the gate expects.
         served = {
             h: (found[0], forecaster.from_bytes(found[1]))
             for h in horizons
-            if (found := _served(track, read, h)) is not None
+            if (found := served_model(store, target, source.symbol, h, version)) is not None
         }
         asked = [
             replace(score, champion=champion_record(folds[-1], score, *served[score.horizon]))
@@ -150,8 +144,8 @@ def report_asset(track: Track) -> dg.AssetsDefinition:
             pages=pages,
         )
 
-    report.__name__ = report.__qualname__ = track.report
-    upstream = {"prices": "raw_prices", "sequences": "split_sequences", "weights": track.weights}
+    report.__name__ = report.__qualname__ = target.report
+    upstream = {"prices": "raw_prices", "sequences": "split_sequences", "weights": target.weights}
     return gated_asset(
         partitions_def=SYMBOLS,
         group_name=track.group,
@@ -159,13 +153,6 @@ def report_asset(track: Track) -> dg.AssetsDefinition:
         ins={name: verified(asset) for name, asset in upstream.items()},
         gates=track.gates,
     )(report)
-
-
-def _served(track: Track, read: Read, horizon: int) -> tuple[str, bytes] | None:
-    """Version and bytes of the model in service, if there is one and it is not the newest version."""
-    place = horizon if track.verdicts is VolatilityPromotion else None
-    symbol, newest = read.sequences.value.symbol, read.weights.certificate.sha256
-    return served_model(read.store, track.verdicts, track.weights, symbol, newest, place)
 
 
 def _direction(read: Read) -> MambaDirection:
@@ -248,12 +235,9 @@ _RULES = "Sealed {}, a model trained {}before each fold, beside {}."
 
 walk_forward_report = report_asset(
     Track(
-        report="walk_forward_report",
-        weights="mamba_weights",
-        verdicts=Promotion,
+        target=DIRECTION,
         group="training",
         description=_RULES.format("predictions", "anew ", "rules without a model"),
-        scoring=DIRECTION_SCORING,
         gates=DIRECTION_REPORT_GATES,
         forecaster=_direction,
         evidence=_direction_evidence,
@@ -263,12 +247,9 @@ walk_forward_report = report_asset(
 )
 volatility_report = report_asset(
     Track(
-        report="volatility_report",
-        weights="volatility_weights",
-        verdicts=VolatilityPromotion,
+        target=VARIANCE,
         group="volatility",
         description=_RULES.format("variance forecasts", "", "EWMA, GARCH and HAR"),
-        scoring=VARIANCE_SCORING,
         gates=VARIANCE_REPORT_GATES,
         forecaster=_variance,
         evidence=_variance_evidence,

@@ -148,8 +148,8 @@ def gated_asset(
     own = () if isinstance(gates, Mapping) else tuple(gates)
 
     def decorate(function: Callable[..., Staged]) -> dg.AssetsDefinition:
-        name = function.__name__
-        parameters = inspect.signature(function, eval_str=True).parameters
+        name = options.get("name") or function.__name__
+        parameters = _parameters(function, options.get("ins", {}))
 
         @functools.wraps(function)
         def compute(
@@ -191,6 +191,20 @@ def _check_spec(
         return dg.AssetCheckSpec(
             gate, asset=asset, description=text, blocking=True, partitions_def=partitions_def
         )
+
+
+def _parameters(function: Callable[..., Staged], inputs: Iterable[str]) -> dict[str, inspect.Parameter]:
+    """Parameters of a function; ``**inputs`` stands for every declared input that has no name of its own."""
+    kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+    parameters = dict(inspect.signature(function, eval_str=True).parameters)
+    others = [p for p in parameters.values() if p.kind is inspect.Parameter.VAR_KEYWORD]
+    for parameter in others:
+        del parameters[parameter.name]
+        unnamed = [name for name in inputs if name not in parameters]
+        parameters |= {
+            name: inspect.Parameter(name, kind, annotation=parameter.annotation) for name in unnamed
+        }
+    return parameters
 
 
 def _show_parameters(compute: Callable[..., Any], parameters: Mapping[str, inspect.Parameter]) -> None:

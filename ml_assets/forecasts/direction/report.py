@@ -32,52 +32,6 @@ class WalkForwardReport(Report):
 
     kind: ClassVar[str] = "walk_forward_report"
 
-    # BEGIN of what the judging reads until it takes scores.
-    @property
-    def horizon(self) -> int:
-        return self.scores[0].horizon
-
-    @property
-    def days(self) -> int:
-        return self.scores[0].days
-
-    @property
-    def accuracy(self) -> float:
-        return self.scores[0].level
-
-    @property
-    def baselines(self) -> dict[str, float]:
-        return self.scores[0].baselines
-
-    @property
-    def best_baseline(self) -> tuple[str, float]:
-        return self.scores[0].best_baseline, self.scores[0].baseline_level
-
-    @property
-    def p_value(self) -> float:
-        return self.scores[0].p_value
-
-    @property
-    def corrected_p(self) -> float:
-        return self.corrected(self.scores[0])
-
-    @property
-    def probability(self) -> list[float]:
-        return self.scores[0].forecast
-
-    @property
-    def realized(self) -> list[float]:
-        return self.scores[0].realized
-
-    @property
-    def champion(self) -> Record | None:
-        return self.scores[0].champion
-
-    @property
-    def right(self) -> Bools:
-        return np.asarray((np.array(self.probability) > 0.5) == (np.array(self.realized) > 0))
-
-    # END
     @classmethod
     def is_old(cls, _held: Mapping[str, Any]) -> bool:
         """Earlier reports had one horizon and no list of scores."""
@@ -165,8 +119,7 @@ def _outcomes(_frame: pd.DataFrame, rows: FoldRows) -> Floats:
 DIRECTION_SCORING = Scoring(
     report=WalkForwardReport,
     baselines=BASELINES,
-    # Labels of neighbouring days overlap: every h-th day is scored, so that the outcomes are distinct.
-    step=lambda horizon: horizon,
+    overlapping=False,  # the test of skill takes days for independent
     outcomes=_outcomes,
     possible=lambda forecast: (forecast >= 0) & (forecast <= 1),
     unit="a probability in [0, 1]",

@@ -18,22 +18,3 @@ __all__ = [
     "squared_error",
     "variance_rows",
 ]
-# BEGIN of what the judging takes from here until it is merged.
-from ml_assets.forecasts.report import Record as VarianceRecord
-from ml_assets.forecasts.report import Score as HorizonScore
-from ml_assets.forecasts.variance.verdicts import (
-    HorizonVerdict,
-    VolatilityPromotion,
-    VolatilityRule,
-    decide_volatility,
-)
-
-__all__ += [
-    "HorizonScore",
-    "HorizonVerdict",
-    "VarianceRecord",
-    "VolatilityPromotion",
-    "VolatilityRule",
-    "decide_volatility",
-]
-# END

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -19,8 +19,6 @@ from ml_assets.windows.rolling import Floats
 
 __all__ = ["VARIANCE_SCORING", "VolatilityReport"]
 
-HorizonScore: TypeAlias = Score  # until the judging is merged
-VarianceRecord: TypeAlias = Record
 _PERCENT2 = 1e4  # squared log returns to squared percent
 
 
@@ -35,11 +33,6 @@ class VolatilityReport(Report):
 
     kind: ClassVar[str] = "volatility_report"
 
-    # BEGIN of what the judging reads until it takes scores.
-    def corrected_p(self, score: Score) -> float:
-        return self.corrected(score)
-
-    # END
     @classmethod
     def is_old(cls, _held: Mapping[str, Any]) -> bool:
         """Earlier reports called their level by its name."""
@@ -118,7 +111,7 @@ def _outcomes(frame: pd.DataFrame, rows: FoldRows) -> Floats:
 VARIANCE_SCORING = Scoring(
     report=VolatilityReport,
     baselines=BASELINES,
-    step=lambda _: 1,  # overlapping outcomes count: the test allows for dependence
+    overlapping=True,  # the test of skill allows for dependence
     outcomes=_outcomes,
     possible=lambda forecast: forecast > 0,
     unit="a positive variance",

@@ -1,4 +1,4 @@
-"""One contract for whoever forecasts, whatever is forecast. A new forecaster is tested by being in its list."""
+"""One contract for whoever forecasts, whatever is forecast: who is in a target's list is tested by it."""
 
 from __future__ import annotations
 

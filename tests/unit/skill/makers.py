@@ -10,9 +10,9 @@ import numpy as np
 
 from ml_assets.forecasts.controls import EDGE, WALK
 from ml_assets.forecasts.direction import DIRECTION_SCORING, WalkForwardReport
-from ml_assets.forecasts.direction.verdicts import Judged
 from ml_assets.forecasts.forecaster import CLOSE, FoldRows, fold_rows
 from ml_assets.forecasts.report import Fold, Record, Score
+from ml_assets.forecasts.verdicts import Judged
 from ml_assets.forecasts.walk_forward import walk_forward
 from ml_assets.prices import PriceHistory
 from ml_assets.prices.simulated import simulate

@@ -79,19 +79,24 @@ class Start:
 
     name, columns = "start", CLOSE
 
-    def __init__(self, rows: Sequence[VarianceSet]) -> None:
-        self.rules = {of.dates[-1]: of.rule for of in rows}
+    def __init__(
+        self, folds: Sequence[SequenceSet], rows: Sequence[VarianceSet], closes: np.ndarray | None = None
+    ) -> None:
+        """By the last day of each fold; from these closes, if they are others than those of the fold."""
+        self.rules = {fold.dates[-1]: of.rule for fold, of in zip(folds, rows, strict=True)}
+        self.closes = closes
 
-    def fit(self, rows: FoldRows) -> Start:
+    def fit(self, _: FoldRows) -> Start:
         return self
 
     def forecast(self, rows: FoldRows) -> np.ndarray:
-        return self.rules[rows.sequences.dates[-1]].forecast(rows.closes)[rows.days]
+        closes = rows.closes if self.closes is None else self.closes
+        return self.rules[rows.sequences.dates[-1]].forecast(closes)[rows.days]
 
     def to_bytes(self) -> bytes:
         return b"start"
 
-    def from_bytes(self, data: bytes) -> Start:
+    def from_bytes(self, _: bytes) -> Start:
         return self
 
 

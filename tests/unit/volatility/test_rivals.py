@@ -41,8 +41,9 @@ def awkward_market(kind: str, seed: int) -> tuple[PriceHistory, list[FoldRows], 
 def judged(kind: str, seed: int) -> GateResult:
     """The gate on the report of an untrained model, which says what it starts from."""
     prices, folds, rows = awkward_market(kind, seed)
-    report = walk_forward(VARIANCE_SCORING, Start(rows), prices.frame, folds)
-    return variance_figures(prices, [fold.sequences for fold in folds], report)
+    sequences = [fold.sequences for fold in folds]
+    report = walk_forward(VARIANCE_SCORING, Start(sequences, rows), prices.frame, folds)
+    return variance_figures(prices, sequences, report)
 
 
 @pytest.mark.parametrize("kind", ["3", "big", "flat", "both"])

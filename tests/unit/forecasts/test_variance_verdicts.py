@@ -12,21 +12,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ml_assets.forecasts.controls import VARIANCE, WALK
-from ml_assets.forecasts.direction import Judged, Served
-from ml_assets.forecasts.variance import (
-    HorizonScore,
-    VolatilityPromotion,
-    VolatilityReport,
-    VolatilityRule,
-    decide_volatility,
-)
-from ml_assets.gates.fleet.volatility_fleet import (
-    every_horizon_judged,
-    variance_controls_decide,
-    variance_rule_applied,
-)
+from ml_assets.forecasts.report import Score
+from ml_assets.forecasts.succession import Served
+from ml_assets.forecasts.targets import VARIANCE as TARGET
+from ml_assets.forecasts.variance import VolatilityReport
+from ml_assets.forecasts.verdicts import Judged, Promotion
+from tests.unit.forecasts import fleets
+from tests.unit.forecasts.fleets import all_gates, gate
 
-RULE = VolatilityRule()
 Reports = dict[str, VolatilityReport | str]
 
 
@@ -37,12 +30,10 @@ def report(
     both = p if isinstance(p, tuple) else (p, p)
     dates = [str(np.datetime64("2015-01-01") + i) for i in range(days)]
     scores = [
-        HorizonScore(
+        Score(
             horizon=h, dates=dates, forecast=[1e-4] * days, realized=[1e-4] * days,
             baseline_forecast=[1e-4] * days, best_baseline="garch",
-            qlike={"model": -7.0 - gain, "garch": -7.0, "mean": -6.5},
-            mse={"model": 1.0, "garch": 1.0, "mean": 1.0},
-            p_values={"garch": q, "mean": 0.001}, calibration=1.0,
+            levels={"model": -7.0 - gain, "garch": -7.0, "mean": -6.5}, gain=gain, p_value=q,
         )
         for h, q in zip((1, 5), both, strict=True)
     ]  # fmt: skip
@@ -64,14 +55,11 @@ def sha256_of(data: bytes) -> str:
 CONTROLS: Reports = {VARIANCE: report(VARIANCE, (1e-6, 0.3), 0.3), WALK: report(WALK, 0.6, -0.001)}
 
 
-def decide(reports: Reports, champions: Iterable[Served] = ()) -> VolatilityPromotion:
-    promotion = decide_volatility(judged(reports), (1, 5), RULE, champions)
-    back = VolatilityPromotion.from_bytes(promotion.to_bytes())
-    assert back == promotion
-    return back
+def decide(reports: Reports, champions: Iterable[Served] = ()) -> Promotion:
+    return fleets.decide(judged(reports), champions=champions, target=TARGET)
 
 
-def verdicts(promotion: VolatilityPromotion, symbol: str) -> list[str]:
+def verdicts(promotion: Promotion, symbol: str) -> list[str]:
     return [v.verdict for v in promotion.verdicts if v.symbol == symbol]
 
 
@@ -136,7 +124,7 @@ def test_controls_that_come_out_wrong_void_the_run(controls: Reports) -> None:
     found = decide({"A": report("A", 1e-6), **controls})
     assert found.void is not None
     assert found.promoted() == []
-    assert variance_controls_decide(found).passed
+    assert all_gates(judged({"A": report("A", 1e-6), **controls}), found, target=TARGET)
 
 
 @settings(max_examples=40, deadline=None)
@@ -156,11 +144,10 @@ def test_controls_that_come_out_wrong_void_the_run(controls: Reports) -> None:
 def test_the_gate_derives_the_very_verdicts(fleet: dict[str, tuple[float, float, float, int, int]]) -> None:
     tried = {s: report(s, (a, b), gain, days, attempt) for s, (a, b, gain, days, attempt) in fleet.items()}
     reports = judged({**tried, **CONTROLS})
-    found = decide_volatility(reports, (1, 5), RULE)
-    result = variance_rule_applied(reports, found, RULE)
+    found = fleets.decide(reports, target=TARGET)
+    result = gate("rule_applied", reports, found, target=TARGET)
     assert result.passed, result.message
-    assert every_horizon_judged(list(reports), (1, 5), found).passed
-    assert variance_controls_decide(found).passed
+    assert all_gates(reports, found, target=TARGET)
 
 
 def test_gates_notice_a_changed_verdict() -> None:
@@ -175,16 +162,16 @@ def test_gates_notice_a_changed_verdict() -> None:
         {"best_baseline": "har"},
     ):
         spoiled = replace(found, verdicts=[replace(first, **change), *rest])  # type: ignore[arg-type]
-        result = variance_rule_applied(reports, spoiled, RULE)
+        result = gate("rule_applied", reports, spoiled, target=TARGET)
         assert not result.passed
         assert "A (1 d)" in result.message
-    assert not variance_rule_applied(reports, found, VolatilityRule(false_discovery_rate=0.5)).passed
-    symbols = list(reports)
-    assert not every_horizon_judged(symbols, (1, 5), replace(found, verdicts=rest)).passed
-    assert not every_horizon_judged(symbols, (1, 5, 22), found).passed
-    assert not every_horizon_judged(
-        symbols, (1, 5), replace(found, verdicts=[replace(first, reason=""), *rest])
-    ).passed
-    assert not variance_controls_decide(replace(found, void="no reason at all")).passed
-    lied = decide({"A": report("A", 1e-6)})
-    assert not variance_controls_decide(replace(lied, void=None)).passed
+    laxer = replace(TARGET.rule, false_discovery_rate=0.5)
+    assert not gate("rule_applied", reports, found, rule=laxer, target=TARGET).passed
+    silent = replace(found, verdicts=[replace(first, reason=""), *rest])
+    for spoiled in (replace(found, verdicts=rest), silent, replace(found, horizons=[1, 5, 22])):
+        assert not gate("every_symbol_judged", reports, spoiled, target=TARGET).passed
+    assert not gate("every_symbol_judged", reports, found, target=TARGET, horizons=(1, 5, 22)).passed
+    no_reason = replace(found, void="no reason at all")
+    lied = replace(decide({"A": report("A", 1e-6)}), void=None)
+    for spoiled in (no_reason, lied):
+        assert not gate("controls_decide", reports, spoiled, target=TARGET).passed

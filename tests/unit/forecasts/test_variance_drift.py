@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from scipy.stats import binom, ttest_ind
 
+from ml_assets.forecasts.drift import LevelDrift
 from ml_assets.forecasts.variance import qlike
-from ml_assets.forecasts.variance.drift import LossDrift, loss_drift
+from ml_assets.forecasts.variance.drift import loss_drift
 from tests.unit.volatility.makers import garch_returns
 
 REPORTED, BLOCK, LOOKS = 1000, 60, 12
@@ -46,7 +47,7 @@ def too_low(_: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     return np.full(DAYS, 0.8), np.ones(DAYS)
 
 
-def looks(difference: np.ndarray, horizon: int) -> list[LossDrift]:
+def looks(difference: np.ndarray, horizon: int) -> list[LevelDrift]:
     then, now = difference[:REPORTED], difference[REPORTED:]
     return [
         loss_drift(now[: BLOCK * k], then, horizon=horizon, block=BLOCK, false_alarms=0.05)
@@ -147,7 +148,7 @@ def test_equal_losses_are_no_drift() -> None:
     ("now", "then", "what"),
     [
         (np.zeros(39), np.zeros(9), "39 live days"),
-        (np.zeros(40), [], "0 reported"),
+        (np.zeros(40), [], "a report of none"),
         (np.full(40, np.nan), np.zeros(9), "not finite"),
     ],
 )

@@ -9,23 +9,25 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ml_assets.forecasts.direction import Champion, Judged, Served, decide
-from ml_assets.forecasts.release import Release, ReleasedVersion, champions_of, compose_release, pin_champions
-from ml_assets.forecasts.variance import (
-    HorizonScore,
-    VarianceRecord,
-    VolatilityPromotion,
-    VolatilityReport,
-    decide_volatility,
+from ml_assets.forecasts.release import (
+    Release,
+    ReleasedVersion,
+    Verdicts,
+    champions_of,
+    compose_release,
+    pin_champions,
 )
-from ml_assets.forecasts.variance.succession import variance_record
-from ml_assets.gates.fleet.release import judged_version, only_promoted
-from ml_assets.gates.fleet.volatility_fleet import variance_succession_sound
+from ml_assets.forecasts.report import Record, Score
+from ml_assets.forecasts.succession import Champion, Served
+from ml_assets.forecasts.targets import VARIANCE
+from ml_assets.forecasts.variance import VolatilityReport
+from ml_assets.forecasts.verdicts import Judged, Promotion
+from ml_assets.gates.core import GateResult
 from ml_assets.storage import ArtifactStore, Certificate
+from tests.unit.forecasts import fleets
+from tests.unit.forecasts.fleets import gate, publish, release_gates
+from tests.unit.forecasts.test_variance_verdicts import CONTROLS, judged
 from tests.unit.skill.makers import with_controls
-from tests.unit.skill.test_release import publish
-from tests.unit.volatility import makers
-from tests.unit.volatility.test_verdicts import CONTROLS, judged
 
 DAYS = 600
 OLD = Champion("0" * 64, "1" * 64, "2014-12-31")
@@ -49,34 +51,44 @@ def candidate(
     dates = [str(np.datetime64("2015-01-01") + i) for i in range(DAYS)]
     variance = 1e-4 * np.exp(0.3 * rng.standard_normal(DAYS))
     gain = 0.02 if passes else -0.02
-    score = HorizonScore(
+    score = Score(
         horizon=1, dates=dates, forecast=(ours * variance).tolist(),
         realized=(variance * rng.chisquare(1, DAYS)).tolist(), baseline_forecast=variance.tolist(),
-        best_baseline="har", qlike={"model": -7.0 - gain, "har": -7.0}, mse={"model": 1.0, "har": 1.0},
-        p_values={"har": p if passes else 0.9}, calibration=1.0,
-        champion=VarianceRecord(
+        best_baseline="har", levels={"model": -7.0 - gain, "har": -7.0}, gain=gain,
+        p_value=p if passes else 0.9,
+        champion=Record(
             OLD.weights_sha256, dates[DAYS - common :], (theirs * variance)[DAYS - common :].tolist(), askable
         ),
     )  # fmt: skip
-    other = replace(score, horizon=5, p_values={"har": 0.9}, champion=None)
+    other = replace(score, horizon=5, p_value=0.9, champion=None)
     report = VolatilityReport("A", [score, other], [])
     return Judged(report, hashlib.sha256(report.to_bytes()).hexdigest(), "a" * 64)
 
 
-def decided(found: Judged[VolatilityReport] | str, champion: Champion | None = OLD) -> VolatilityPromotion:
+def decided(found: Judged[VolatilityReport] | str, champion: Champion | None = OLD) -> Promotion:
     """Let the fleet of one be judged, gates included."""
     before = [] if champion is None else [Served("A", 1, champion)]
     fleet = {"A": found, **judged(CONTROLS)}
-    promotion = decide_volatility(fleet, (1, 5), champions=before)
-    gate = variance_succession_sound(fleet, promotion, before)
-    assert gate.passed, gate.message
-    return VolatilityPromotion.from_bytes(promotion.to_bytes())
+    promotion = decide(fleet, before)
+    result = sound(fleet, promotion, before)
+    assert result.passed, result.message
+    return promotion
+
+
+def decide(fleet: dict[str, Judged[VolatilityReport] | str], champions: list[Served] = SERVED) -> Promotion:
+    return fleets.decide(fleet, champions=champions, target=VARIANCE)
+
+
+def sound(
+    fleet: dict[str, Judged[VolatilityReport] | str], promotion: Promotion, before: list[Served] = SERVED
+) -> GateResult:
+    return gate("succession_sound", fleet, promotion, before=before, target=VARIANCE)
 
 
 def judge(found: Judged[VolatilityReport] | str, champion: Champion | None = OLD) -> tuple[str | None, str]:
     """Version of the weights in service at the first horizon, and why."""
     promotion = decided(found, champion)
-    serving = promotion.champions.get("A", {}).get(1)
+    serving = promotion.champion("A", 1)
     return None if serving is None else serving.weights_sha256, promotion.verdicts[0].service
 
 
@@ -123,32 +135,32 @@ def test_a_champion_that_cannot_be_asked_any_more_gives_way() -> None:
 
 def test_the_gate_derives_that_one_that_cannot_be_asked_is_gone() -> None:
     fleet = {"A": candidate(common=0, askable=False), **judged(CONTROLS)}
-    promotion = decide_volatility(fleet, (1, 5), champions=SERVED)
-    kept = replace(promotion, champions={"A": {1: OLD}})
-    assert variance_succession_sound(fleet, promotion, SERVED).passed
-    assert "cannot be asked any more" in variance_succession_sound(fleet, kept, SERVED).message
+    promotion = decide(fleet)
+    kept = replace(promotion, champions=SERVED)
+    assert sound(fleet, promotion).passed
+    assert "cannot be asked any more" in sound(fleet, kept).message
     fleet["A"] = candidate(common=0)  # it may be asked, but has no day in common
-    assert "replaced its champion" in variance_succession_sound(fleet, promotion_of(fleet), SERVED).message
+    assert "replaced its champion" in sound(fleet, promotion_of(fleet)).message
 
 
-def promotion_of(fleet: dict[str, Judged[VolatilityReport] | str]) -> VolatilityPromotion:
+def promotion_of(fleet: dict[str, Judged[VolatilityReport] | str]) -> Promotion:
     """Verdicts that put the candidate in the place of the champion, whatever the rule says."""
     found = fleet["A"]
     assert isinstance(found, Judged)
     usurper = Champion(found.weights_sha256, found.report_sha256, "2016-01-01")
-    return replace(decide_volatility(fleet, (1, 5), champions=SERVED), champions={"A": {1: usurper}})
+    return replace(decide(fleet), champions=[Served("A", 1, usurper)])
 
 
 def test_a_void_run_changes_nothing() -> None:
-    promotion = decide_volatility({"A": candidate(theirs=4.0)}, (1, 5), champions=SERVED)
+    promotion = decide({"A": candidate(theirs=4.0)})
     assert promotion.void is not None
-    assert promotion.served() == SERVED
+    assert promotion.champions == SERVED
     assert promotion.verdicts[0].service == "kept: the run is void"
 
 
 def test_a_symbol_that_was_not_attempted_keeps_its_champion() -> None:
     other = [Served("B", 5, OLD)]
-    assert decide_volatility({"A": candidate(), **judged(CONTROLS)}, (1, 5), champions=other).promoted() == [
+    assert decide({"A": candidate(), **judged(CONTROLS)}, other).promoted() == [
         ("A", 1), ("B", 5),
     ]  # fmt: skip
 
@@ -166,33 +178,13 @@ def test_an_unsound_succession_is_noticed(
 ) -> None:
     fleet = {"A": found, **judged(CONTROLS)}
     usurper = forge or Champion(found.weights_sha256, found.report_sha256, "2016-01-01")
-    promotion = replace(decide_volatility(fleet, (1, 5), champions=SERVED), champions={"A": {1: usurper}})
-    gate = variance_succession_sound(fleet, promotion, SERVED)
-    assert not gate.passed
-    assert message in gate.message
+    promotion = replace(decide(fleet), champions=[Served("A", 1, usurper)])
+    result = sound(fleet, promotion)
+    assert not result.passed
+    assert message in result.message
 
 
-def test_the_champion_is_asked_about_days_after_all_it_knows() -> None:
-    folds, score = makers.folds()[0], makers.scored().scores[0]
-    champion, sequences = makers.trained(1), folds[1]
-    asked: list[int] = []
-
-    def predict(weights: object, positions: np.ndarray) -> np.ndarray:
-        asked.extend(positions)
-        return np.full((len(positions), 2), 1e-4)
-
-    record = variance_record(sequences, score, champion, "c" * 64, predict)
-    assert record.dates == [d for d in score.dates if d >= str(sequences.as_of("test")[0])]
-    assert str(sequences.dates[asked[0]]) == record.dates[0] > champion.known_until
-    late = replace(champion, known_until=record.dates[10])
-    assert variance_record(sequences, score, late, "c" * 64, predict).dates == record.dates[11:]
-    for other, askable in ((replace(champion, window=29), False), (replace(champion, horizons=(2, 5)), True)):
-        assert variance_record(sequences, score, other, "c" * 64, predict) == VarianceRecord(
-            "c" * 64, [], [], askable
-        )
-
-
-Fleet = tuple[ArtifactStore, VolatilityPromotion, Certificate, Certificate]
+Fleet = tuple[ArtifactStore, Promotion, Certificate, Certificate]
 
 
 @pytest.fixture
@@ -204,64 +196,70 @@ def fleet(tmp_path: Path) -> Fleet:
         store, "volatility_report", b"report 1", {"volatility_weights/A": weights.sha256}, partition="A"
     )
     found = Judged(candidate().report, scored.sha256, weights.sha256)
-    verdicts = decide_volatility({"A": found, "B": "out of memory", **judged(CONTROLS)}, (1, 5))
+    verdicts = decide({"A": found, "B": "out of memory", **judged(CONTROLS)}, [])
     publish(store, "volatility_promotion", verdicts.to_bytes())
     return store, verdicts, weights, publish(store, "pinn_weights", b"network")
 
 
-NOBODY = decide(with_controls({"A": "no direction"}))
+NOBODY = fleets.decide(with_controls({"A": "no direction"}))
+
+
+def verdicts_of(variance: Promotion | str) -> Verdicts:
+    return {"direction": NOBODY, "variance": variance}
 
 
 def compose(fleet: Fleet) -> Release:
     store, verdicts, _, options = fleet
-    return Release.from_bytes(compose_release(store, NOBODY, options, verdicts).to_bytes())
+    return Release.from_bytes(compose_release(store, verdicts_of(verdicts), options).to_bytes())
 
 
-def gates(fleet: Fleet, release: Release, verdicts: VolatilityPromotion | None) -> list[bool]:
-    return [
-        only_promoted(NOBODY, release, verdicts).passed,
-        judged_version(fleet[0], NOBODY, release, verdicts).passed,
-    ]
+def gates(fleet: Fleet, release: Release, verdicts: Promotion | str) -> list[bool]:
+    results = release_gates(fleet[0], verdicts_of(verdicts), fleet[3], release)
+    return [results[name].passed for name in ("only_promoted", "judged_version")]
 
 
 def test_what_has_passed_is_released_and_the_rest_is_no_model_with_skill(fleet: Fleet) -> None:
     release = compose(fleet)
-    assert release.version("volatility_weights", "A", 1) == fleet[2].sha256
-    assert release.version("volatility_weights", "A", 5) is None
-    assert set(release.withheld_variance) == {"A (5 d)", "B (1 d)", "B (5 d)"}
-    assert all(why.startswith("no model with skill: ") for why in release.withheld_variance.values())
+    assert release.models(VARIANCE, "A") == {1: fleet[2].sha256}
+    withheld = release.withheld["variance"]
+    assert set(withheld) == {"A (5 d)", "B (1 d)", "B (5 d)"}
+    assert all(why.startswith("no model with skill: ") for why in withheld.values())
     assert gates(fleet, release, fleet[1]) == [True, True]
 
 
 def test_without_verdicts_no_variance_is_released(fleet: Fleet) -> None:
-    store, _, _, options = fleet
-    release = compose_release(store, NOBODY, options, "variance is not judged")
+    why = "variance is not judged"
+    release = compose_release(fleet[0], verdicts_of(why), fleet[3])
     assert [v.asset for v in release.versions] == ["pinn_weights"]
-    assert release.withheld_variance == {"every symbol": "no model with skill: variance is not judged"}
-    assert gates(fleet, release, None) == [True, True]
-    assert gates(fleet, compose(fleet), None) == [False, False]
+    assert release.withheld["variance"] == {"every symbol": "no model with skill: variance is not judged"}
+    assert gates(fleet, release, why) == [True, True]
+    assert gates(fleet, compose(fleet), why) == [False, False]
 
 
-@pytest.mark.parametrize("case", ["newer", "other horizon", "missing", "withheld"])
+@pytest.mark.parametrize("case", ["newer", "other horizon", "missing", "withheld", "unsaid"])
 def test_the_gates_on_the_release_notice(fleet: Fleet, case: str) -> None:
     release = compose(fleet)
     newer = publish(fleet[0], "volatility_weights", b"weights 2", partition="A")
     options, model = release.versions
-    spoiled, due = {
+    spoiled, expected = {
         "newer": (replace(release, versions=[options, replace(model, sha256=newer.sha256)]), [True, False]),
         "other horizon": (replace(release, versions=[options, replace(model, horizon=5)]), [False, False]),
         "missing": (replace(release, versions=[options]), [False, True]),
-        "withheld": (replace(release, withheld_variance={}), [False, True]),
+        "withheld": (replace(release, withheld=release.withheld | {"variance": {}}), [False, True]),
+        "unsaid": (
+            replace(release, withheld={"direction": release.withheld["direction"]}),
+            [False, True],
+        ),
     }[case]
-    assert gates(fleet, spoiled, fleet[1]) == due
+    assert gates(fleet, spoiled, fleet[1]) == expected
 
 
 def test_champions_outlive_newer_versions(fleet: Fleet) -> None:
     store, verdicts, weights, _ = fleet
-    pin_champions(store, verdicts)
+    pin_champions(store, VARIANCE, verdicts)
     for n in range(4):
         publish(store, "volatility_weights", b"newer %d" % n, partition="A")
         publish(store, "volatility_report", b"newer %d" % n, partition="A")
-    assert champions_of(store, VolatilityPromotion) == verdicts.served()
+    assert champions_of(store, VARIANCE) == verdicts.champions
     released = compose(fleet).versions[1]
     assert released == ReleasedVersion("volatility_weights", "A", weights.sha256, 1)

@@ -11,12 +11,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ml_assets.forecasts.direction import Champion, ChampionRecord, Judged, WalkForwardReport, decide
-from ml_assets.gates.fleet.fleet import succession_sound
+from ml_assets.forecasts.direction import WalkForwardReport
+from ml_assets.forecasts.report import Record
+from ml_assets.forecasts.succession import Champion, Served
+from ml_assets.forecasts.verdicts import Judged
+from tests.unit.forecasts.fleets import decide, gate, serving
 from tests.unit.skill.makers import judged, report, with_controls
 
 DAYS = 600
 OLD = Champion("0" * 64, "1" * 64, "2014-12-31", 0.57)
+SERVED = [Served("A", 1, OLD)]
 
 
 def candidate(
@@ -33,14 +37,13 @@ def candidate(
     realized = np.where(rng.random(DAYS) < 0.5, 0.01, -0.01)
     base = report("A", accuracy=0.58 if passes else 0.5, p=1e-6 if passes else 0.5, days=DAYS)
     old = _forecast(rng, realized[-common:], old_right) if common else np.zeros(0)
-    return judged(
-        dataclasses.replace(
-            base,
-            realized=realized.tolist(),
-            probability=_forecast(rng, realized, new_right).tolist(),
-            champion=ChampionRecord(OLD.weights_sha256, base.dates[DAYS - common :], old.tolist(), askable),
-        )
+    score = dataclasses.replace(
+        base.scores[0],
+        realized=realized.tolist(),
+        forecast=_forecast(rng, realized, new_right).tolist(),
+        champion=Record(OLD.weights_sha256, base.dates[DAYS - common :], old.tolist(), askable),
     )
+    return judged(dataclasses.replace(base, scores=[score]))
 
 
 def _forecast(rng: np.random.Generator, realized: np.ndarray, right: float) -> np.ndarray:
@@ -52,11 +55,11 @@ def _forecast(rng: np.random.Generator, realized: np.ndarray, right: float) -> n
 def judge(found: Judged | str, champion: Champion | None = OLD) -> tuple[Champion | None, str]:
     """Let the fleet of one be judged, gates included."""
     fleet = with_controls({"A": found})
-    before = {} if champion is None else {"A": champion}
+    before = [] if champion is None else [Served("A", 1, champion)]
     promotion = decide(fleet, champions=before)
-    gate = succession_sound(fleet, promotion, before)
-    assert gate.passed, gate.message
-    return promotion.champions.get("A"), promotion.verdicts[0].service
+    result = gate("succession_sound", fleet, promotion, before=before)
+    assert result.passed, result.message
+    return serving(promotion), promotion.verdicts[0].service
 
 
 def named(found: Judged) -> tuple[str, str]:
@@ -126,15 +129,15 @@ def test_a_score_that_looks_like_a_leak_ends_the_service() -> None:
 def test_a_void_run_changes_nothing() -> None:
     fleet = with_controls({"A": candidate(passes=False, old_right=0.1), "B": candidate()})
     fleet["CONTROL-EDGE"] = "crashed"
-    promotion = decide(fleet, champions={"A": OLD})
-    assert promotion.champions == {"A": OLD}
+    promotion = decide(fleet, champions=SERVED)
+    assert promotion.champions == SERVED
     assert promotion.verdicts[0].service == "kept: the run is void"
-    assert succession_sound(fleet, promotion, {"A": OLD}).passed
+    assert gate("succession_sound", fleet, promotion, before=SERVED).passed
 
 
 def test_a_symbol_that_was_not_attempted_keeps_its_champion() -> None:
-    promotion = decide(with_controls({"B": candidate()}), champions={"A": OLD})
-    assert promotion.champions["A"] == OLD
+    promotion = decide(with_controls({"B": candidate()}), champions=SERVED)
+    assert serving(promotion) == OLD
 
 
 def test_a_champion_that_cannot_be_asked_any_more_gives_way() -> None:
@@ -154,9 +157,9 @@ def test_a_champion_that_cannot_be_asked_any_more_gives_way() -> None:
 def test_a_void_run_leaves_a_champion_that_cannot_be_asked() -> None:
     fleet = with_controls({"A": candidate(common=0, askable=False)})
     fleet["CONTROL-EDGE"] = "crashed"
-    promotion = decide(fleet, champions={"A": OLD})
-    assert promotion.champions == {"A": OLD}
-    assert succession_sound(fleet, promotion, {"A": OLD}).passed
+    promotion = decide(fleet, champions=SERVED)
+    assert promotion.champions == SERVED
+    assert gate("succession_sound", fleet, promotion, before=SERVED).passed
 
 
 @pytest.mark.parametrize(
@@ -177,10 +180,10 @@ def test_the_gate_derives_who_follows_one_that_cannot_be_asked(
 ) -> None:
     found = candidate(passes=passes, common=0, askable=askable)
     new = Champion(found.weights_sha256, found.report_sha256, "2016-01-01", 0.58)
-    champions = {"A": new if serves == "new" else OLD} if serves else {}
+    champions = [Served("A", 1, new if serves == "new" else OLD)] if serves else []
     fleet = with_controls({"A": found})
-    promotion = dataclasses.replace(decide(fleet, champions={"A": OLD}), champions=champions)
-    result = succession_sound(fleet, promotion, {"A": OLD})
+    promotion = dataclasses.replace(decide(fleet, champions=SERVED), champions=champions)
+    result = gate("succession_sound", fleet, promotion, before=SERVED)
     assert result.passed == (noticed is None)
     assert (noticed or "") in result.message
 
@@ -188,7 +191,7 @@ def test_the_gate_derives_who_follows_one_that_cannot_be_asked(
 def test_a_report_from_before_the_mark_is_read() -> None:
     made = candidate().report
     plain = json.loads(made.to_bytes())
-    del plain["champion"]["askable"]
+    del plain["scores"][0]["champion"]["askable"]
     assert WalkForwardReport.from_bytes(json.dumps(plain).encode()) == made
 
 
@@ -223,8 +226,8 @@ def test_whatever_happens_the_independent_gate_agrees(
 )
 def test_a_stranger_in_service_is_noticed(forge: Champion, message: str) -> None:
     fleet = with_controls({"A": candidate(passes=False, old_right=0.56)})
-    promotion = dataclasses.replace(decide(fleet, champions={"A": OLD}), champions={"A": forge})
-    result = succession_sound(fleet, promotion, {"A": OLD})
+    promotion = dataclasses.replace(decide(fleet, champions=SERVED), champions=[Served("A", 1, forge)])
+    result = gate("succession_sound", fleet, promotion, before=SERVED)
     assert not result.passed
     assert message in result.message
 
@@ -233,13 +236,13 @@ def test_a_replacement_that_was_no_better_is_noticed() -> None:
     found = candidate(new_right=0.55, old_right=0.6)
     fleet = with_controls({"A": found})
     usurper = Champion(found.weights_sha256, found.report_sha256, "2016-01-01", 0.58)
-    promotion = dataclasses.replace(decide(fleet, champions={"A": OLD}), champions={"A": usurper})
-    result = succession_sound(fleet, promotion, {"A": OLD})
+    promotion = dataclasses.replace(decide(fleet, champions=SERVED), champions=[Served("A", 1, usurper)])
+    result = gate("succession_sound", fleet, promotion, before=SERVED)
     assert not result.passed
     assert "replaced its champion" in result.message
 
 
 def test_a_quarantined_symbol_in_service_is_noticed() -> None:
     fleet = with_controls({"A": judged(report("A", accuracy=0.7, p=1e-9))})
-    promotion = dataclasses.replace(decide(fleet, champions={"A": OLD}), champions={"A": OLD})
-    assert "in quarantine" in succession_sound(fleet, promotion, {"A": OLD}).message
+    promotion = dataclasses.replace(decide(fleet, champions=SERVED), champions=SERVED)
+    assert "in quarantine" in gate("succession_sound", fleet, promotion, before=SERVED).message

@@ -8,15 +8,9 @@ import numpy as np
 import pytest
 from scipy.stats import binom, fisher_exact
 
-from ml_assets.forecasts.drift import DriftReport, FeatureDrift, accuracy_drift, feature_drift, look_for_drift
-from ml_assets.forecasts.release import Release, ReleasedVersion
-from ml_assets.gates.forecasts.drift import (
-    drift_recomputed,
-    features_recomputed,
-    new_days_only,
-    released_version,
-)
-from ml_assets.prices.simulated import simulate
+from ml_assets.forecasts.direction.drift import accuracy_drift
+from ml_assets.forecasts.feature_drift import FeatureDrift, feature_drift
+from ml_assets.gates.forecasts.feature_drift import features_recomputed
 from ml_assets.windows.features import extract_features, feature_names
 
 NAMES = feature_names()
@@ -104,58 +98,6 @@ def test_another_market_is_found_and_named() -> None:
 def test_too_little_to_compare_with_is_said(m: int, n: int) -> None:
     features = walk(2500, 5)
     assert feature_drift(features[:m], features[m : m + n], NAMES, limit=0.05) is None
-
-
-def report(**changes: object) -> DriftReport:
-    history = simulate("random_walk", 400, seed=1, symbol="A").prices
-    dates = [str(day.date()) for day in history.dates[-140:-10]]
-    found = look_for_drift(
-        "A", "f" * 64, str(history.dates[-141].date()), (560, 1000), (dates, hits(40, 90)),
-        (walk(2400, 6), walk(130, 8), NAMES), block=60, false_alarms=0.05,
-    )  # fmt: skip
-    return replace(found, **changes)  # type: ignore[arg-type]
-
-
-def test_report_survives_its_bytes_and_names_reasons() -> None:
-    found = report()
-    assert DriftReport.from_bytes(found.to_bytes()) == found
-    assert len(found.dates) == len(found.hits) == found.accuracy.days == 120
-    assert set(found.reasons) == {"accuracy"}
-    assert "reported were 56.0%" in found.reasons["accuracy"]
-    assert report(accuracy=replace(found.accuracy, p_value=0.5)).reasons == {}
-
-
-def test_gates_pass_on_what_is_right() -> None:
-    prices = simulate("random_walk", 400, seed=1, symbol="A").prices
-    release = Release([ReleasedVersion("mamba_weights", "A", "f" * 64)], {})
-    for result in (
-        released_version(report(), release),
-        new_days_only(report(), prices),
-        drift_recomputed(report(), block=60),
-    ):
-        assert result.passed, result.message
-        assert result.checked
-
-
-def test_each_gate_fails() -> None:
-    prices, good = simulate("random_walk", 400, seed=1, symbol="A").prices, report()
-    other = Release([ReleasedVersion("mamba_weights", "B", "f" * 64)], {})
-    assert not released_version(good, other).passed
-    for dates in (
-        [good.judged_until, *good.dates[1:]],
-        [good.dates[1], *good.dates[1:]],
-        ["2019-02-30", *good.dates[1:]],
-        [],
-    ):
-        assert not new_days_only(report(dates=dates), prices).passed
-    for change in (
-        {"hits": [not good.hits[0], *good.hits[1:]]},
-        {"dates": good.dates[:-1]},
-        {"accuracy": replace(good.accuracy, p_value=good.accuracy.p_value * 1.01)},
-        {"accuracy": replace(good.accuracy, reported_hits=500)},
-        {"accuracy": replace(good.accuracy, look=1)},
-    ):
-        assert not drift_recomputed(report(**change), block=60).passed
 
 
 @pytest.mark.parametrize("scale", [1.0, 3.0])

@@ -8,19 +8,21 @@ from pathlib import Path
 
 import pytest
 
-from ml_assets.forecasts.direction import Judged, Promotion, decide
-from ml_assets.forecasts.release import Release, ReleasedVersion, champions_of, compose_release, pin_champions
-from ml_assets.gates.fleet.release import (
-    every_version_certified,
-    judged_version,
-    measured_version,
-    only_promoted,
+from ml_assets.forecasts.release import (
+    Release,
+    ReleasedVersion,
+    Verdicts,
+    champions_of,
+    compose_release,
+    pin_champions,
 )
+from ml_assets.forecasts.succession import Served
+from ml_assets.forecasts.targets import DIRECTION
+from ml_assets.forecasts.verdicts import Judged, Promotion
 from ml_assets.storage import ArtifactStore, Certificate, GateVerdict, NotCertified, certify
+from tests.unit.forecasts.fleets import decide, publish, release_gates
 from tests.unit.skill.makers import judged, report, with_controls
 
-NOT_JUDGED = "variance is not judged"
-GOOD = GateVerdict("gate", True, "looked at it", {"checked": 1})
 BAD = GateVerdict("gate", False, "refused", {"checked": 1})
 
 
@@ -36,21 +38,11 @@ class Fleet:
     weights: Certificate
 
     def compose(self) -> Release:
-        return compose_release(self.store, self.verdicts, self.options, NOT_JUDGED)
+        return compose_release(self.store, by_target(self.verdicts), self.options)
 
 
-def publish(
-    store: ArtifactStore,
-    asset: str,
-    data: bytes,
-    inputs: dict[str, str] | None = None,
-    partition: str | None = None,
-) -> Certificate:
-    certificate = certify(
-        data, asset=asset, partition=partition, kind="toy", extension=".bin", gates=[GOOD], code_version="1",
-        inputs=inputs,
-    )  # fmt: skip
-    return store.publish(data, certificate)
+def by_target(direction: Promotion) -> Verdicts:
+    return {"direction": direction, "variance": "variance is not judged"}
 
 
 @pytest.fixture
@@ -73,23 +65,18 @@ def fleet(tmp_path: Path) -> Fleet:
 
 
 def gates(fleet: Fleet, release: Release) -> dict[str, bool]:
-    results = [
-        every_version_certified(fleet.store, release),
-        only_promoted(fleet.verdicts, release),
-        judged_version(fleet.store, fleet.verdicts, release),
-        measured_version(fleet.latency, release),
-    ]
-    return {result.gate: result.passed for result in results}
+    results = release_gates(fleet.store, by_target(fleet.verdicts), fleet.latency, release)
+    return {name: result.passed for name, result in results.items()}
 
 
 def test_the_chain_is_followed_and_every_gate_passes(fleet: Fleet) -> None:
     release = fleet.compose()
     assert release.versions == [
         ReleasedVersion("pinn_weights", None, fleet.options.sha256),
-        ReleasedVersion("mamba_weights", "A", fleet.weights.sha256),
+        ReleasedVersion("mamba_weights", "A", fleet.weights.sha256, 1),
     ]
-    assert release.withheld.keys() == {"B", "C"}
-    assert "out of memory" in release.withheld["C"]
+    assert release.withheld["direction"].keys() == {"B (1 d)", "C (1 d)"}
+    assert "out of memory" in release.withheld["direction"]["C (1 d)"]
     assert set(gates(fleet, release).values()) == {True}
     assert Release.from_bytes(release.to_bytes()) == release
 
@@ -112,17 +99,18 @@ def test_newer_report_that_nobody_judged_cannot_slip_in(fleet: Fleet) -> None:
 
 def test_no_skill_releases_the_options_alone(fleet: Fleet) -> None:
     none = decide(with_controls({"A": judged(report("A", p=0.9)), "B": "crashed"}))
-    release = compose_release(fleet.store, none, fleet.options, NOT_JUDGED)
+    release = compose_release(fleet.store, by_target(none), fleet.options)
     assert [v.asset for v in release.versions] == ["pinn_weights"]
-    assert release.withheld.keys() == {"A", "B"}
-    assert only_promoted(none, release).passed
+    assert release.withheld["direction"].keys() == {"A (1 d)", "B (1 d)"}
+    assert release_gates(fleet.store, by_target(none), fleet.latency, release)["only_promoted"].passed
 
 
 def test_promoted_symbol_without_a_report_behind_it_is_refused(fleet: Fleet) -> None:
-    unknown = dataclasses.replace(fleet.verdicts.champions["A"], report_sha256="f" * 64)
-    forged = dataclasses.replace(fleet.verdicts, champions={"A": unknown})
+    (one,) = fleet.verdicts.champions
+    unknown = dataclasses.replace(one.champion, report_sha256="f" * 64)
+    forged = dataclasses.replace(fleet.verdicts, champions=[Served("A", 1, unknown)])
     with pytest.raises(NotCertified):
-        compose_release(fleet.store, forged, fleet.options, NOT_JUDGED)
+        compose_release(fleet.store, by_target(forged), fleet.options)
 
 
 @pytest.mark.parametrize("asset", ["mamba_weights", "walk_forward_report"])
@@ -148,7 +136,7 @@ def test_weights_refused_after_their_release_close_the_gate(fleet: Fleet) -> Non
 
 def spoiled(release: Release, case: str) -> Release:
     options, weights = release.versions
-    versions, withheld = release.versions, release.withheld
+    versions, withheld = release.versions, release.withheld["direction"]
     match case:
         case "unknown version":
             versions = [options, dataclasses.replace(weights, sha256="f" * 64)]
@@ -163,10 +151,10 @@ def spoiled(release: Release, case: str) -> Release:
         case "promoted symbol missing":
             versions = [options]
         case "promoted symbol withheld":
-            withheld = {**withheld, "A": "someone's wish"}
+            withheld = {**withheld, "A (1 d)": "someone's wish"}
         case "withheld without a word":
-            withheld = {"B": withheld["B"]}
-    return Release(versions, withheld)
+            withheld = {"B (1 d)": withheld["B (1 d)"]}
+    return Release(versions, {**release.withheld, "direction": withheld})
 
 
 @pytest.mark.parametrize(
@@ -189,8 +177,9 @@ def test_each_gate_can_fail(fleet: Fleet, case: str, closed: set[str]) -> None:
 
 def test_option_network_that_was_not_measured_is_refused(fleet: Fleet) -> None:
     newer = publish(fleet.store, "pinn_weights", b"network 2")
-    release = compose_release(fleet.store, fleet.verdicts, newer, NOT_JUDGED)
-    result = measured_version(fleet.latency, release)
+    release = compose_release(fleet.store, by_target(fleet.verdicts), newer)
+    gates = release_gates(fleet.store, by_target(fleet.verdicts), fleet.latency, release)
+    result = gates["measured_version"]
     assert not result.passed
     assert newer.sha256[:12] in result.message
     assert fleet.options.sha256[:12] in result.message
@@ -200,7 +189,7 @@ def test_certified_weights_that_nobody_judged_are_refused(fleet: Fleet) -> None:
     newer = publish(fleet.store, "mamba_weights", b"weights 2", partition="A")
     options, _ = fleet.compose().versions
     swapped = dataclasses.replace(
-        fleet.compose(), versions=[options, ReleasedVersion("mamba_weights", "A", newer.sha256)]
+        fleet.compose(), versions=[options, ReleasedVersion("mamba_weights", "A", newer.sha256, 1)]
     )
     assert {gate for gate, passed in gates(fleet, swapped).items() if not passed} == {"judged_version"}
 
@@ -216,26 +205,25 @@ def test_champions_outlive_any_number_of_newer_versions(tmp_path: Path) -> None:
         "A": Judged(report("A", accuracy=0.58, p=1e-6), scored.sha256, weights.sha256)
     }
     verdicts = decide(with_controls(fleet))
-    pin_champions(store, verdicts)
+    pin_champions(store, DIRECTION, verdicts)
     publish(store, "promotion", verdicts.to_bytes())
     for n in range(6):
         publish(store, "mamba_weights", b"weights %d" % n, partition="A")
         publish(store, "walk_forward_report", b"report %d" % n, partition="A")
-    assert champions_of(store, Promotion) == verdicts.served()
+    assert champions_of(store, DIRECTION) == verdicts.champions
     options = publish(store, "pinn_weights", b"network")
-    assert (
-        compose_release(store, verdicts, options, NOT_JUDGED).version("mamba_weights", "A") == weights.sha256
-    )
+    release = compose_release(store, by_target(verdicts), options)
+    assert release.models(DIRECTION, "A") == {1: weights.sha256}
     assert len(store.versions("mamba_weights", "A")) == 3  # two by their age, one by its pin
 
-    retired = dataclasses.replace(verdicts, champions={})
+    retired = dataclasses.replace(verdicts, champions=[])
     for _ in range(3):  # once no promotion that is kept names it, it may go
         publish(store, "promotion", retired.to_bytes())
         retired = dataclasses.replace(retired, void=f"{retired.void}x")
-        pin_champions(store, retired)
+        pin_champions(store, DIRECTION, retired)
     publish(store, "mamba_weights", b"weights 7", partition="A")
     assert len(store.versions("mamba_weights", "A")) == 2
 
 
 def test_no_promotion_means_no_champion(tmp_path: Path) -> None:
-    assert champions_of(ArtifactStore(tmp_path), Promotion) == []
+    assert champions_of(ArtifactStore(tmp_path), DIRECTION) == []

@@ -7,22 +7,19 @@ from pathlib import Path
 
 import pytest
 
-from ml_assets.forecasts.direction import Promotion, Served, decide
 from ml_assets.forecasts.release import Release, champions_of, pin_champions
-from ml_assets.forecasts.variance import VolatilityPromotion
-from ml_assets.gates.fleet.fleet import succession_sound
+from ml_assets.forecasts.succession import Served
+from ml_assets.forecasts.targets import DIRECTION, VARIANCE
+from ml_assets.forecasts.verdicts import Promotion
 from ml_assets.storage import Certificate, NotCertified
+from tests.unit.forecasts.fleets import damage, decide, gate, publish
+from tests.unit.forecasts.test_release import Fleet, fleet
+from tests.unit.forecasts.test_variance_succession import Fleet as VarianceFleet
+from tests.unit.forecasts.test_variance_succession import compose
+from tests.unit.forecasts.test_variance_succession import fleet as variance_fleet
 from tests.unit.skill.makers import judged, report, with_controls
-from tests.unit.skill.test_release import Fleet, fleet, publish
-from tests.unit.volatility.test_succession import Fleet as VarianceFleet
-from tests.unit.volatility.test_succession import compose
-from tests.unit.volatility.test_succession import fleet as variance_fleet
 
 __all__ = ["fleet", "variance_fleet"]  # the fixtures
-
-
-def damage(fleet: Fleet, certificate: Certificate) -> None:
-    Path(fleet.store.location(certificate)).write_bytes(b"{}")
 
 
 def judge(fleet: Fleet, **change: object) -> tuple[Promotion, Certificate]:
@@ -48,15 +45,15 @@ def test_damaged_verdicts_give_way_to_those_before(
         place.parents[1] / "current.json",
     )
     {"bytes": place, "certificate": certificate, "pointer": pointer}[which].write_bytes(b"{}")
-    assert champions_of(fleet.store, Promotion) == fleet.verdicts.served()
+    assert champions_of(fleet.store, DIRECTION) == fleet.verdicts.champions
     assert "the last promotion is damaged" in caplog.text
 
 
 def test_verdicts_can_be_given_and_kept_while_older_ones_are_damaged(fleet: Fleet) -> None:
-    damage(fleet, fleet.promotion)
+    damage(fleet.store, fleet.promotion)
     verdicts, _ = judge(fleet, void="second")
-    pin_champions(fleet.store, verdicts)
-    assert champions_of(fleet.store, Promotion) == verdicts.served()
+    pin_champions(fleet.store, DIRECTION, verdicts)
+    assert champions_of(fleet.store, DIRECTION) == verdicts.champions
 
 
 def test_a_champion_retired_by_damaged_verdicts_does_not_come_back(
@@ -64,15 +61,15 @@ def test_a_champion_retired_by_damaged_verdicts_does_not_come_back(
 ) -> None:
     released(fleet, fleet.verdicts, fleet.promotion)
     withheld = [dataclasses.replace(v, service="retired") for v in fleet.verdicts.verdicts]
-    retired, second = judge(fleet, champions={}, verdicts=withheld)
+    retired, second = judge(fleet, champions=[], verdicts=withheld)
     released(fleet, retired, second)
-    damage(fleet, second)
-    before = {one.symbol: one.champion for one in champions_of(fleet.store, Promotion)}
-    assert before == {}
+    damage(fleet.store, second)
+    before = champions_of(fleet.store, DIRECTION)
+    assert before == []
     assert "no longer in service by promotion that is damaged: [Served(symbol='A'" in caplog.text
     again = with_controls({"A": judged(report("A", p=0.9))})
     forged = dataclasses.replace(decide(again), champions=fleet.verdicts.champions)
-    assert not succession_sound(again, forged, before).passed
+    assert not gate("succession_sound", again, forged, before=before).passed
 
 
 def test_a_champion_of_damaged_verdicts_alone_must_pass_anew(
@@ -83,20 +80,20 @@ def test_a_champion_of_damaged_verdicts_alone_must_pass_anew(
         fleet.store, "walk_forward_report", b"report 2", {"mamba_weights/A": weights.sha256}, partition="A"
     )
     other = dataclasses.replace(
-        fleet.verdicts.champions["A"], weights_sha256=weights.sha256, report_sha256=won.sha256
+        fleet.verdicts.champions[0].champion, weights_sha256=weights.sha256, report_sha256=won.sha256
     )
-    replaced, second = judge(fleet, champions={"A": other})
+    replaced, second = judge(fleet, champions=[Served("A", 1, other)])
     released(fleet, replaced, second)
-    damage(fleet, second)
-    assert champions_of(fleet.store, Promotion) == []
+    damage(fleet.store, second)
+    assert champions_of(fleet.store, DIRECTION) == []
     assert "released by promotion that is damaged, must pass anew" in caplog.text
     assert weights.sha256 in caplog.text
 
 
 def test_nobody_serves_where_no_verdicts_can_be_read(fleet: Fleet, caplog: pytest.LogCaptureFixture) -> None:
     released(fleet, fleet.verdicts, fleet.promotion)
-    damage(fleet, fleet.promotion)
-    assert champions_of(fleet.store, Promotion) == []
+    damage(fleet.store, fleet.promotion)
+    assert champions_of(fleet.store, DIRECTION) == []
     assert "must pass anew" in caplog.text
     assert fleet.weights.sha256 in caplog.text
 
@@ -108,16 +105,16 @@ def test_what_cannot_be_read_just_now_is_not_passed_over(fleet: Fleet) -> None:
     place.unlink()
     place.mkdir()
     with pytest.raises(NotCertified, match="unreadable"):
-        champions_of(fleet.store, Promotion)
+        champions_of(fleet.store, DIRECTION)
     with pytest.raises(NotCertified, match="unreadable"):
-        pin_champions(fleet.store, verdicts)
+        pin_champions(fleet.store, DIRECTION, verdicts)
 
 
 def test_what_a_release_serves_is_kept_although_its_verdicts_are_damaged(fleet: Fleet) -> None:
     fleet.store.keep_versions = 2
     released(fleet, fleet.verdicts, fleet.promotion)
-    damage(fleet, fleet.promotion)
-    pin_champions(fleet.store, dataclasses.replace(fleet.verdicts, champions={}))
+    damage(fleet.store, fleet.promotion)
+    pin_champions(fleet.store, DIRECTION, dataclasses.replace(fleet.verdicts, champions=[]))
     for n in range(4):
         publish(fleet.store, "mamba_weights", b"newer %d" % n, partition="A")
     assert fleet.store.read("mamba_weights", "A", fleet.weights.sha256)[0] == b"weights 1"
@@ -126,21 +123,21 @@ def test_what_a_release_serves_is_kept_although_its_verdicts_are_damaged(fleet: 
 def test_so_it_is_with_verdicts_on_variance(variance_fleet: VarianceFleet) -> None:
     store, verdicts, weights, options = variance_fleet
 
-    def serve(given: VolatilityPromotion) -> Certificate:
+    def serve(given: Promotion) -> Certificate:
         judged_now = publish(store, "volatility_promotion", given.to_bytes())
         manifest = compose((store, given, weights, options))
         publish(store, "release", manifest.to_bytes(), {"volatility_promotion": judged_now.sha256})
         return judged_now
 
-    served: list[Served] = verdicts.served()
+    served: list[Served] = verdicts.champions
     serve(verdicts)
     second = serve(dataclasses.replace(verdicts, void="second"))
     Path(store.location(second)).write_bytes(b"{}")
-    assert champions_of(store, VolatilityPromotion) == served
-    pin_champions(store, dataclasses.replace(verdicts, void="third"))
-    third = serve(dataclasses.replace(verdicts, champions={}))
+    assert champions_of(store, VARIANCE) == served
+    pin_champions(store, VARIANCE, dataclasses.replace(verdicts, void="third"))
+    third = serve(dataclasses.replace(verdicts, champions=[]))
     Path(store.location(third)).write_bytes(b"{}")
-    assert champions_of(store, VolatilityPromotion) == []
+    assert champions_of(store, VARIANCE) == []
 
 
 def test_a_release_without_variance_says_nothing_about_its_champions(variance_fleet: VarianceFleet) -> None:
@@ -150,4 +147,4 @@ def test_a_release_without_variance_says_nothing_about_its_champions(variance_fl
     certificate = store.current("volatility_promotion")
     assert certificate is not None
     (Path(store.location(certificate)).parents[1] / "current.json").write_bytes(b"{}")
-    assert champions_of(store, VolatilityPromotion) == verdicts.served()
+    assert champions_of(store, VARIANCE) == verdicts.champions
