@@ -225,9 +225,9 @@ def _direction_remark(score: Score) -> str:
     low, high = _interval(score)
     loss = score.figures["log_loss"]["model"]
     return (
-        f"The model's share lies between {low:.1%} and {high:.1%} (95 % by 20-day blocks). Best baseline that "
-        f"a promotion has to beat: {score.best_baseline}, {score.baseline_level:.1%}. Pesaran-Timmermann, "
-        f"one-sided: p {score.p_value:.3f}. Log loss {loss:.4f} nats; a coin has 0.6931."
+        f"The model's share lies between {low:.1%} and {high:.1%} (95 % by 20-day blocks). Best "
+        f"baseline that a promotion has to beat: {score.best_baseline}, {score.baseline_level:.1%}. "
+        f"Pesaran-Timmermann, one-sided: p {score.p_value:.3f}. Log loss {loss:.4f} nats; a coin has 0.6931."
     )
 
 
