@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Protocol
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -17,6 +17,10 @@ from numpy.typing import NDArray
 
 from ml_assets.windows.rolling import Floats
 from ml_assets.windows.sequence_set import SequenceSet
+
+if TYPE_CHECKING:
+    from ml_assets.forecasts.variance.weights import VolatilityWeights
+    from ml_assets.mamba.weights import MambaWeights
 
 __all__ = [
     "CLOSE",
@@ -26,11 +30,14 @@ __all__ = [
     "Model",
     "TrainedForecaster",
     "TrainedModel",
+    "WeightsModel",
     "fold_rows",
     "purged_rows",
 ]
 
 Positions = NDArray[np.int64]
+
+Weights = TypeVar("Weights", "MambaWeights", "VolatilityWeights")
 
 CLOSE = frozenset({"close"})
 """Columns of prices that every source has."""
@@ -185,6 +192,32 @@ class Baseline:
     fit: Callable[[FoldRows], Model]
     from_bytes: Callable[[bytes], Model]
     columns: frozenset[str] = CLOSE
+
+
+@dataclass(frozen=True, eq=False)
+class WeightsModel(Generic[Weights]):
+    """Stored weights as a model: what they say of themselves. A target adds how they forecast."""
+
+    weights: Weights
+
+    @property
+    def origin(self) -> str:
+        """Where they came from: trained from scratch, unless they say otherwise."""
+        return str(getattr(self.weights, "origin", "scratch"))
+
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        """Features that they read."""
+        return self.weights.feature_names
+
+    @property
+    def window(self) -> int:
+        """Days of a window."""
+        return self.weights.window
+
+    def to_bytes(self) -> bytes:
+        """Encode as a Keras file."""
+        return self.weights.to_bytes()
 
 
 def fold_rows(frame: pd.DataFrame, sequences: SequenceSet, horizons: tuple[int, ...]) -> list[FoldRows]:

@@ -18,7 +18,7 @@ from ml_assets.forecasts.report import Report
 from ml_assets.forecasts.target import Target
 from ml_assets.forecasts.targets import DIRECTION, VARIANCE
 from ml_assets.forecasts.variance import MambaVariance
-from ml_assets.forecasts.variance.forecasters import rows_of
+from ml_assets.forecasts.variance.mamba import rows_of
 from ml_assets.forecasts.walk_forward import FoldModels, champion_record, walk_forward
 from ml_assets.gates.core import Gate
 from ml_assets.gates.forecasts.gates import (

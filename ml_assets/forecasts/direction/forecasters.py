@@ -1,4 +1,4 @@
-"""Who forecasts direction: four rules, two models that remember nothing, and Mamba.
+"""The baselines of direction: four rules, and two models that remember nothing.
 
 A forecast is the probability that the price rises over the horizon. A rule that only says up or down
 forecasts 1 or 0.
@@ -6,7 +6,7 @@ forecasts 1 or 0.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -14,20 +14,16 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
-from ml_assets.forecasts.forecaster import CLOSE, Baseline, FoldRows, Forecaster
-from ml_assets.mamba import MambaBaseWeights, MambaConfig, MambaWeights, TrainingRecipe
-from ml_assets.storage.arrays import pack, unfold_windows, unpack
+from ml_assets.forecasts.forecaster import Baseline, FoldRows, Forecaster
+from ml_assets.storage.arrays import pack, unpack
 from ml_assets.storage.artifact import JsonArtifact
-from ml_assets.windows.augmentation import AugmentConfig, augment_sequences
 from ml_assets.windows.sequence_set import SequenceSet
-from ml_assets.windows.steps import Steps
 
 __all__ = [
     "BASELINES",
     "PROMOTION_BASELINES",
     "Line",
     "Logistic",
-    "MambaDirection",
     "Trees",
     "fit_line",
     "fit_logistic",
@@ -141,88 +137,6 @@ class Trees:
         if header.get("kind") != "trees":
             raise ValueError(f"these bytes hold {header.get('kind')!r}, not the rows of boosted trees")
         return cls(arrays["X"], arrays["up"], header["seed"])
-
-
-@dataclass(frozen=True, eq=False)
-class DirectionModel:
-    """Mamba weights as a model of direction."""
-
-    weights: MambaWeights
-    horizons: tuple[int, ...]
-
-    @property
-    def origin(self) -> str:
-        """Trained from scratch, or from the base model."""
-        return self.weights.origin
-
-    @property
-    def feature_names(self) -> tuple[str, ...]:
-        """Features that it reads."""
-        return self.weights.feature_names
-
-    @property
-    def window(self) -> int:
-        """Days of a window."""
-        return self.weights.window
-
-    def first_unseen(self, sequences: SequenceSet) -> int:
-        """The day on which its last label ends; a window may read days before it."""
-        known = np.searchsorted(sequences.dates, np.datetime64(self.weights.known_until), side="right") - 1
-        return int(known) + max(self.horizons)
-
-    def forecast(self, rows: FoldRows) -> Floats:
-        """Probability of a rise, shape (n, 1)."""
-        from ml_assets.mamba import predict_direction  # imports TensorFlow: not before it is needed
-
-        window = rows.sequences.window
-        windows = unfold_windows(rows.sequences.features, rows.days - window + 1, window)
-        return predict_direction(self.weights, windows)[:, None]
-
-    def to_bytes(self) -> bytes:
-        """Encode the weights as a Keras file."""
-        return self.weights.to_bytes()
-
-
-@dataclass(frozen=True)
-class MambaDirection:
-    """Train a Mamba model on the fold's augmented training rows, from the base model where one may be used.
-
-    Parameters
-    ----------
-    config, recipe
-        Shape of the model and how to train it.
-    base : MambaBaseWeights, optional
-        Where to start from; folds whose validation it knows are trained from scratch.
-    augment, steps
-        How training rows are multiplied.
-    seed : int
-    horizon : int
-        Days ahead that stored weights were trained for: they do not say so themselves.
-    """
-
-    config: MambaConfig = field(default_factory=MambaConfig)
-    recipe: TrainingRecipe = field(default_factory=TrainingRecipe)
-    base: MambaBaseWeights | None = None
-    augment: AugmentConfig = field(default_factory=AugmentConfig)
-    steps: Steps | None = None
-    seed: int = 0
-    horizon: int = 1
-    name: str = "mamba"
-    columns: frozenset[str] = CLOSE
-
-    def fit(self, rows: FoldRows) -> DirectionModel:
-        """Train; equal arguments give bit-equal weights."""
-        from ml_assets.mamba import train_mamba
-
-        augmented = augment_sequences(rows.sequences, self.augment, steps=self.steps)
-        usable = self.base is not None and self.base.unfit_for(augmented, self.config) is None
-        base = self.base if usable else None
-        weights = train_mamba(augmented, self.config, self.recipe, base=base, seed=self.seed)
-        return DirectionModel(weights, rows.horizons)
-
-    def from_bytes(self, data: bytes) -> DirectionModel:
-        """Decode a Keras weight file."""
-        return DirectionModel(MambaWeights.from_bytes(data), (self.horizon,))
 
 
 def majority_rises(returns: Floats) -> bool:

@@ -1,4 +1,4 @@
-"""Who forecasts variance: rules with three parameters or fewer, and Mamba.
+"""The baselines of variance: rules with four parameters or fewer.
 
 A forecast is the variance of the returns over each horizon, in squared log returns.
 """
@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ml_assets.forecasts.forecaster import CLOSE, Baseline, FoldRows, Forecaster, Model
+from ml_assets.forecasts.forecaster import Baseline, FoldRows, Forecaster
 from ml_assets.forecasts.variance.baselines import (
     ewma_forecast,
     fit_decay,
@@ -22,15 +22,12 @@ from ml_assets.forecasts.variance.baselines import (
     squared_returns,
 )
 from ml_assets.forecasts.variance.garch import Garch, fit_garch, garch_forecast
-from ml_assets.forecasts.variance.rows import VarianceSet, variance_rows
-from ml_assets.forecasts.variance.weights import VolatilityWeights
-from ml_assets.mamba.config import MambaConfig, TrainingRecipe
 from ml_assets.storage.artifact import JsonArtifact
 from ml_assets.windows.labels import forward_variance
 from ml_assets.windows.rolling import Floats
 from ml_assets.windows.sequence_set import SequenceSet
 
-__all__ = ["BASELINES", "MambaVariance", "VarianceModel", "known_rows", "range_variances", "rows_of"]
+__all__ = ["BASELINES", "known_rows", "range_variances"]
 
 Rows = NDArray[np.int64]
 _RANGE = frozenset({"open", "high", "low", "close"})
@@ -91,83 +88,6 @@ class Har(JsonArtifact):
         days = _day_variances(rows, ranges=self.ranges)
         pairs = zip(self.weights, self.levels, strict=True)
         return np.column_stack([har_forecast(days, np.array(w), level)[rows.days] for w, level in pairs])
-
-
-@dataclass(frozen=True, eq=False)
-class VarianceModel:
-    """Variance weights as a model that can be asked; ``rows`` are what they were trained on, if known."""
-
-    weights: VolatilityWeights
-    rows: VarianceSet | None = None
-    origin: str = "scratch"
-
-    @property
-    def feature_names(self) -> tuple[str, ...]:
-        """Features that it reads."""
-        return self.weights.feature_names
-
-    @property
-    def window(self) -> int:
-        """Days of a window."""
-        return self.weights.window
-
-    @property
-    def horizons(self) -> tuple[int, ...]:
-        """Days ahead that it forecasts."""
-        return self.weights.horizons
-
-    def first_unseen(self, sequences: SequenceSet) -> int:
-        """The day after the one on which its last label ends."""
-        known = np.datetime64(self.weights.known_until)
-        return int(np.searchsorted(sequences.dates, known, side="right"))
-
-    def forecast(self, rows: FoldRows) -> Floats:
-        """Variances, shape (n, H)."""
-        from ml_assets.forecasts.variance.training import predict_variance  # imports TensorFlow
-
-        return predict_variance(self.weights, rows.sequences, rows.closes, rows.days)
-
-    def to_bytes(self) -> bytes:
-        """Encode the weights as a Keras file."""
-        return self.weights.to_bytes()
-
-
-@dataclass(frozen=True)
-class MambaVariance:
-    """Train a Mamba model to correct the start's forecast.
-
-    Parameters
-    ----------
-    config : MambaConfig, optional
-        Shape of the model; by default with one head for each horizon.
-    recipe : TrainingRecipe, optional
-        How to train it.
-    seed : int
-    """
-
-    config: MambaConfig | None = None
-    recipe: TrainingRecipe | None = None
-    seed: int = 0
-    name: str = "mamba"
-    columns: frozenset[str] = CLOSE
-
-    def fit(self, rows: FoldRows) -> VarianceModel:
-        """Train; equal arguments give bit-equal weights."""
-        from ml_assets.forecasts.variance.training import train_volatility
-
-        derived = variance_rows(rows.sequences, rows.closes, rows.horizons)
-        weights = train_volatility(derived, self.config, self.recipe, seed=self.seed)
-        return VarianceModel(weights, derived)
-
-    def from_bytes(self, data: bytes) -> VarianceModel:
-        """Decode a Keras weight file."""
-        return VarianceModel(VolatilityWeights.from_bytes(data))
-
-
-def rows_of(rows: FoldRows, model: Model) -> VarianceSet:
-    """What the model of a fold was trained on; derived again for one that was read from its bytes."""
-    known = model.rows if isinstance(model, VarianceModel) else None
-    return known or variance_rows(rows.sequences, rows.closes, rows.horizons)
 
 
 def known_rows(sequences: SequenceSet, horizon: int) -> tuple[Rows, int]:

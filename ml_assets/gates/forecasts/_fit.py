@@ -15,9 +15,9 @@ FLAT = 1e-4
 """Nats a day that a proposed fit may lose to the gate's own best, on the days that it was fitted on."""
 
 
-def require_least(what: str, reached: float, best: float) -> None:
-    """Require that a fit's loss a day is at most the best one found here, but for `FLAT`."""
+def require_least(what: str, reached: float, best: float, room: float = FLAT) -> None:
+    """Require that a fit's loss a day is at most the best one found here, but for `room`."""
     require(
-        reached <= best + FLAT,
+        reached <= best + room,
         f"{what} as fitted has a loss of {reached:.6f} a day on the known days, {best:.6f} was found",
     )

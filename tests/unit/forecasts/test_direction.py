@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 
 import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from ml_assets.forecasts.direction import DIRECTION_SCORING, PROMOTION_BASELINES, hit_rate
-from ml_assets.forecasts.direction.forecasters import Trees, fit_line, fit_logistic, majority_rises
+from ml_assets.forecasts.direction import DIRECTION_SCORING, PROMOTION_BASELINES, forecasters, hit_rate
+from ml_assets.forecasts.direction.forecasters import Logistic, Trees, fit_line, fit_logistic, majority_rises
 from ml_assets.forecasts.forecaster import FoldRows
 from ml_assets.forecasts.statistics import pesaran_timmermann
 from ml_assets.forecasts.walk_forward import walk_forward
+from ml_assets.gates._verdict import Violation
+from ml_assets.gates.core import GateResult
+from ml_assets.gates.forecasts import _direction_baselines
+from ml_assets.gates.forecasts.direction_figures import direction_figures
 from ml_assets.windows.sequences import SequenceConfig, build_sequences
 from tests.unit.skill.makers import Fixed, folds, market, rows, scored
 
@@ -144,3 +149,55 @@ def test_models_without_memory_find_what_is_there_for_them() -> None:
     for constant in (np.ones(600, bool), np.zeros(600, bool)):
         for forecast in (logistic, boosting):
             assert (forecast(X[:600], constant, X[600:]) == constant[0]).all()
+
+
+Fit = Callable[[np.ndarray, np.ndarray], Logistic]
+
+
+def on_the_fence(X: np.ndarray, up: np.ndarray) -> Logistic:
+    """As good a fit as any, but the training day nearest to even odds is called the other way."""
+    best = fit_logistic(X, up)
+    logits = best.logits(X)
+    nearest = float(logits[np.argmin(np.abs(logits))])
+    return Logistic(best.intercept - 2.0 * nearest, best.weights)
+
+
+def careless(X: np.ndarray, up: np.ndarray) -> Logistic:
+    """Weights that a search which stops early may leave: a third of the way is missing."""
+    best = fit_logistic(X, up)
+    return Logistic(best.intercept, [w * 2 / 3 for w in best.weights])
+
+
+def told(fit: Fit, monkeypatch: pytest.MonkeyPatch, *, gate: bool = True) -> GateResult:
+    """The gate on a report whose logistic regression is fitted so; the same proposes to the gate if wanted."""
+    prices, _ = market()
+    monkeypatch.setattr(forecasters, "fit_logistic", fit)
+    report = walk_forward(DIRECTION_SCORING, Fixed(), prices.frame, rows())
+    monkeypatch.setattr(_direction_baselines, "fit_logistic", fit if gate else fit_logistic)
+    return direction_figures(prices, folds(), report)
+
+
+def test_a_fit_that_ends_a_hair_apart_is_as_good(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As for HP, 2013 to 2018: 0.5 was reported, by Newton's method it is 0.493, and both are right."""
+    X, up = (lambda f: (f.normalize(f.features)[f.positions("train")], f.y("train") > 0))(folds()[1])
+    assert np.sum((fit_logistic(X, up).logits(X) > 0) != (on_the_fence(X, up).logits(X) > 0)) == 1
+    result = told(on_the_fence, monkeypatch)
+    assert result.passed, result.message
+
+
+def test_a_poor_fit_is_refused_in_the_report_alone_and_in_the_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A baseline that is worse than it could be makes the model look good."""
+    result = told(careless, monkeypatch)
+    assert not result.passed
+    assert "SIM fold 1: logistic regression as fitted has a loss of" in result.message
+    turned: Fit = lambda X, up: Logistic(-fit_logistic(X, up).intercept, [0.0] * X.shape[1])  # noqa: E731
+    alone = told(turned, monkeypatch, gate=False)
+    assert not alone.passed
+    assert "logistic" in alone.message
+
+
+def test_a_fit_on_days_that_are_all_alike_is_the_one_agreed_on() -> None:
+    X, up = np.ones((5, 2)), np.ones(5, bool)
+    _direction_baselines.require_logistic("SIM", X, up, np.array([1.0, 0.0, 0.0]))
+    with pytest.raises(Violation, match="all days are alike"):
+        _direction_baselines.require_logistic("SIM", X, up, np.array([1.0, 0.1, 0.0]))

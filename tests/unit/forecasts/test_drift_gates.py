@@ -15,7 +15,7 @@ import pytest
 from ml_assets.forecasts.champions import released_models, watched_models
 from ml_assets.forecasts.direction import DIRECTION_SCORING, MambaDirection, WalkForwardReport
 from ml_assets.forecasts.direction.drift import DirectionDrift, LiveDirection
-from ml_assets.forecasts.direction.forecasters import DirectionModel
+from ml_assets.forecasts.direction.mamba import DirectionModel
 from ml_assets.forecasts.drift import DriftReport, Live, Look, WatchedModel
 from ml_assets.forecasts.feature_drift import FeatureDrift
 from ml_assets.forecasts.forecaster import fold_rows

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -12,75 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ml_assets.forecasts.report import Record, Report, Score
-from ml_assets.forecasts.walk_forward import champion_record
-from ml_assets.gates.core import Gate, GateResult, by_name
-from ml_assets.gates.forecasts.champion import champion_asked
+from ml_assets.forecasts.report import Score
 from ml_assets.gates.forecasts.direction_figures import direction_figures
-from ml_assets.gates.forecasts.gates import (
-    DIRECTION_REPORT_GATES,
-    VARIANCE_REPORT_GATES,
-    DirectionEvidence,
-    VarianceEvidence,
-)
-from ml_assets.gates.forecasts.report import ReportEvidence, retrained_fold
+from ml_assets.gates.forecasts.report import retrained_fold
 from ml_assets.prices.simulated import price_history
-from ml_assets.windows.sequences import SequenceConfig, build_sequences
-from tests.unit.skill import makers as direction
+from tests.unit.forecasts.reports import PLACES, case, every_score, every_target, with_item
 from tests.unit.volatility import makers as variance
-
-LINEAGE = GateResult("one_lineage", True, "of one history", 1)
-
-
-@dataclass(frozen=True)
-class Case:
-    """An honest report, what it is judged by, and the gates that judge it."""
-
-    report: Report
-    evidence: ReportEvidence
-    gates: tuple[Gate[Any, Any], ...]
-
-    def gate(self, name: str, report: Report | None = None, **evidence: Any) -> GateResult:
-        held = replace(self.evidence, **evidence)
-        return by_name(self.gates)[name].run(self.report if report is None else report, held)
-
-    def with_score(self, place: int, **change: Any) -> Report:
-        scores = list(self.report.scores)
-        scores[place] = replace(scores[place], **change)
-        return replace(self.report, scores=scores)
-
-
-def rebuild(prices: Any, days: int, horizon: int = 1) -> Any:
-    return build_sequences(prices, SequenceConfig(window=20, horizon=horizon, test_days=days))
-
-
-@cache
-def case(target: str) -> Case:
-    if target == "variance":
-        prices, sequences = variance.market()
-        evidence: ReportEvidence = VarianceEvidence(
-            lambda: LINEAGE, prices, sequences, variance.HORIZONS, variance.forecast, 1, {}, [],
-            rows=variance.folds()[1],
-        )  # fmt: skip
-        return Case(variance.scored(), evidence, VARIANCE_REPORT_GATES)
-    horizon = int(target[-1])
-    prices, sequences = direction.market(horizon)
-    rows = direction.rows(horizon)
-    evidence = DirectionEvidence(
-        lambda: LINEAGE, prices, sequences, (horizon,), lambda n: direction.Fixed().forecast(rows[n - 1]), 1,
-        {}, [], base=None, rebuild=lambda cut, days: rebuild(cut, days, horizon),
-    )  # fmt: skip
-    report = direction.scored(horizon)
-    return Case(type(report).from_bytes(report.to_bytes()), evidence, DIRECTION_REPORT_GATES)
-
-
-PLACES = [("direction 1", 0), ("direction 3", 0), ("variance", 0), ("variance", 1)]
-every_score = pytest.mark.parametrize(("target", "place"), PLACES)
-every_target = pytest.mark.parametrize("target", ["direction 1", "variance"])
-
-
-def with_item(values: list[Any], index: int, value: Any) -> list[Any]:
-    return [*values[:index], value, *values[index + 1 :]]
 
 
 @pytest.mark.parametrize("target", ["direction 1", "direction 3", "variance"])
@@ -350,89 +286,3 @@ def test_attempts_are_counted(target: str) -> None:
     assert not this.gate("attempts_counted", earlier=[other]).passed
     assert this.gate("attempts_counted", earlier=[this.report]).passed  # the same forecasts, the same attempt
     assert this.gate("attempts_counted", replace(this.report, attempt=2), earlier=[other]).passed
-
-
-# ------------------------------------------------------------------ the model in service
-
-
-@dataclass(frozen=True)
-class Served:
-    """A model in service whose forecasts are the days' positions."""
-
-    first: int
-    feature_names: tuple[str, ...]
-    window: int
-    horizons: tuple[int, ...]
-    origin: str = "scratch"
-
-    def first_unseen(self, _: Any) -> int:
-        return self.first
-
-    def forecast(self, rows: Any) -> np.ndarray:
-        return np.column_stack([rows.days.astype(float)] * len(self.horizons))
-
-    def to_bytes(self) -> bytes:
-        return b"served"
-
-
-def served(target: str, first: int = 0, **change: Any) -> Served:
-    held = case(target).evidence
-    return replace(
-        Served(first, held.sequences.feature_names, held.sequences.window, held.horizons), **change
-    )
-
-
-def newest(target: str) -> Any:
-    return variance.rows()[-1] if target == "variance" else direction.rows(int(target[-1]))[-1]
-
-
-@every_score
-@pytest.mark.parametrize("known", [0, 5, 30, 98])
-def test_the_champion_is_asked_about_the_scored_days_that_it_has_not_seen(
-    target: str, place: int, known: int
-) -> None:
-    score, rows = case(target).report.scores[place], newest(target)
-    record = champion_record(rows, score, "a" * 64, served(target, int(rows.days[known])))
-    dates = [str(day) for day in rows.sequences.dates[rows.days[known:]]]
-    assert record.dates == [day for day in dates if day in score.dates]
-    assert record.forecast == [float(rows.days[known + dates.index(day)]) for day in record.dates]
-    assert record.askable
-
-
-GONE = [{"window": 21}, {"feature_names": ("other",)}, {"first": 10**6}, {"horizons": (9,)}]
-
-
-@every_score
-@pytest.mark.parametrize("change", GONE)
-def test_a_champion_that_cannot_be_asked_has_no_days(target: str, place: int, change: dict[str, Any]) -> None:
-    this, model = case(target), served(target, **change)
-    record = champion_record(newest(target), this.report.scores[place], "a" * 64, model)
-    assert (record.dates, record.forecast) == ([], [])
-    assert record.askable == ("first" in change or "horizons" in change)  # there will be other days
-    wrong = replace(record, askable=not record.askable)
-    for held, passed in ((record, True), (wrong, False)):
-        result = champion_asked(this.evidence.sequences, held, ("a" * 64, model))
-        assert result.passed is passed
-        assert passed or "its record says askable" in result.message
-
-
-@every_score
-def test_an_edited_record_of_the_model_in_service_is_noticed(target: str, place: int) -> None:
-    this, model = case(target), served(target)
-    horizon = this.report.scores[place].horizon
-    record = champion_record(newest(target), this.report.scores[place], "c" * 64, model)
-    assert len(record.dates) > 30
-    in_service = {horizon: ("c" * 64, model)}
-    honest = this.gate("predictions_reproduced", this.with_score(place, champion=record), served=in_service)
-    assert honest.passed, honest.message
-    edits: tuple[Record | None, ...] = (
-        None,
-        replace(record, forecast=with_item(record.forecast, 2, float(np.nextafter(record.forecast[2], 1)))),
-        replace(record, dates=record.dates[1:], forecast=record.forecast[1:]),
-        replace(record, weights_sha256="d" * 64),
-    )
-    for edited in edits:
-        spoiled = this.with_score(place, champion=edited)
-        assert not this.gate("predictions_reproduced", spoiled, served=in_service).passed
-    unasked = this.gate("predictions_reproduced", this.with_score(place, champion=record))
-    assert "in service is None" in unasked.message

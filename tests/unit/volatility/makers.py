@@ -15,7 +15,7 @@ from ml_assets.forecasts.variance import (
     VolatilityReport,
     VolatilityWeights,
 )
-from ml_assets.forecasts.variance.forecasters import rows_of
+from ml_assets.forecasts.variance.mamba import rows_of
 from ml_assets.forecasts.walk_forward import FoldModels, walk_forward
 from ml_assets.mamba import MambaConfig, TrainingRecipe
 from ml_assets.prices import PriceHistory
