@@ -53,7 +53,7 @@ def bit_equal(a: NDArray[Any], b: NDArray[Any]) -> bool:
     return not unequal_bits(a, b).any()
 
 
-def unequal_bits(a: NDArray[np.floating], b: NDArray[np.floating]) -> NDArray[np.bool_]:
+def unequal_bits(a: NDArray[Any], b: NDArray[Any]) -> NDArray[np.bool_]:
     """Mark where the values differ at all, a NaN against a number included."""
     different = np.asarray(a != b)
     if different.any():  # hardly ever, but in warm-up rows: so only these few are asked for NaN
