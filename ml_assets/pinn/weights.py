@@ -13,6 +13,8 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import numpy.typing as npt
 
+from ml_assets.training.policy import TrainingRecord
+
 __all__ = [
     "NetworkWeights",
     "WeightsError",
@@ -71,6 +73,8 @@ class NetworkWeights:
         Training figures (steps, losses by term). No wall-clock times: equal trainings give equal bytes.
     history : ndarray of shape (n, 2), optional
         Step and loss along the training, for the picture in the report.
+    recovery : TrainingRecord, optional
+        What went wrong in the training; stored only if anything did.
 
     Raises
     ------
@@ -91,6 +95,7 @@ class NetworkWeights:
     seed: int = 0
     figures: Mapping[str, float | int | str] = field(default_factory=dict)
     history: Array = field(default_factory=lambda: np.zeros((0, 2)))
+    recovery: TrainingRecord = field(default_factory=TrainingRecord)
 
     def __post_init__(self) -> None:
         _check_arrays(self.kernels, self.biases, self.inputs)
@@ -136,7 +141,7 @@ class NetworkWeights:
 
     def to_bytes(self) -> bytes:
         """Encode as ``.npz``; equal networks give equal bytes (zip entries carry no time)."""
-        meta = {
+        meta: dict[str, Any] = {
             "format": _FORMAT,
             "kind": self.kind,
             "architecture": {"width": self.width, "depth": self.depth, "activation": "tanh"},
@@ -144,6 +149,8 @@ class NetworkWeights:
             "seed": self.seed,
             "figures": dict(self.figures),
         }
+        if self.recovery != TrainingRecord():
+            meta["recovery"] = self.recovery.to_dict()
         arrays: dict[str, npt.NDArray[Any]] = {"history": np.ascontiguousarray(self.history)}
         for i, (kernel, bias) in enumerate(zip(self.kernels, self.biases, strict=True)):
             arrays[f"kernel_{i}"] = np.ascontiguousarray(kernel)
@@ -187,6 +194,9 @@ class NetworkWeights:
                 seed=int(meta["seed"]),
                 figures=meta["figures"],
                 history=arrays["history"],
+                recovery=TrainingRecord.from_dict(meta["recovery"])
+                if "recovery" in meta
+                else TrainingRecord(),
             )
         except _UNREADABLE as error:
             if isinstance(error, WeightsError):

@@ -94,6 +94,7 @@ def _network_asset(network: Network) -> dg.AssetsDefinition:
             weights,
             evidence=evidence,
             metadata={"seconds": seconds, **weights.figures, **tables, **shown(report.pages)},
+            events=weights.recovery.messages,
             alias=network.alias,
             pages=report.pages,
         )

@@ -14,8 +14,7 @@ from ml_assets.forecasts.release import Release
 from ml_assets.forecasts.targets import DIRECTION, VARIANCE
 from ml_assets.forecasts.variance import VolatilityReport
 from ml_assets.forecasts.verdicts import Promotion
-from orchestration.assets.verdicts import volatility_promotion
-from orchestration.definitions import VOLATILITY_ASSETS
+from orchestration.definitions import ASSETS
 from orchestration.gating import collect_gates
 from tests.integration.conftest import FolderRun, copied
 from tests.integration.project import Project
@@ -54,8 +53,8 @@ def test_every_symbol_and_horizon_has_a_verdict_and_the_controls_come_out_as_the
 
 
 def test_everything_is_certified_by_every_gate(ran: FolderRun) -> None:
-    gates = collect_gates([*VOLATILITY_ASSETS, volatility_promotion])
-    for asset in gates:
+    gates = collect_gates(ASSETS)
+    for asset in ("volatility_weights", "volatility_report", "volatility_promotion"):
         certificate = ran.project.current(asset, None if asset == "volatility_promotion" else "WALK")
         assert {verdict.gate for verdict in certificate.gates} == gates[asset]
         assert all(verdict.passed for verdict in certificate.gates)
@@ -90,8 +89,8 @@ def test_report_leaves_a_page_and_a_picture(ran: FolderRun) -> None:
     page = (folder / "WALK.md").read_text()
     report = VolatilityReport.from_bytes(ran.project.store.read("volatility_report", "WALK")[0])
     for score in report.scores:
-        assert f"{score.qlike['model']:.4f}" in page
-        assert f"{score.p_values['garch']:.4f}" in page
+        assert f"{score.level:.4f}" in page
+        assert f"{score.figures['p_value']['garch']:.4f}" in page
 
 
 def test_weights_of_another_split_are_not_scored(ran: FolderRun) -> None:

@@ -124,7 +124,7 @@ def test_divergence_is_an_error_at_once(monkeypatch: pytest.MonkeyPatch, tmp_pat
     start = random_weights(0, width=TINY.width).parameters
     start[:] = 1e200
     monkeypatch.setattr(training, "initial_parameters", lambda *_: start)
-    with pytest.raises(FloatingPointError, match="after 2 Adam steps: use another seed"):
+    with pytest.raises(FloatingPointError, match="use another seed"):
         training.train_pinn(
             replace(TINY, adam_steps=2, bfgs_iterations=3), checkpoint_dir=tmp_path, checkpoint_seconds=0.0
         )

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from ml_assets.forecasts.attempts import REPORT_ASSET, attempt_number, earlier_reports
+from ml_assets.forecasts.attempts import attempt_number, earlier_versions
 from ml_assets.forecasts.direction import WalkForwardReport
-from ml_assets.gates.forecasts.folds import attempts_counted
+from ml_assets.gates.forecasts.report import attempts_counted
 from ml_assets.storage import ArtifactStore, GateVerdict, certify
 from tests.unit.skill.makers import report
 
@@ -17,19 +17,19 @@ from tests.unit.skill.makers import report
 def predicted(share: float, *, shift: int = 0, days: int = 600) -> WalkForwardReport:
     """A report of its own predictions, on a window moved by so many days."""
     made = report("A", days=days + shift)
-    return dataclasses.replace(
-        made,
-        dates=made.dates[shift:],
-        probability=[share] * days,
-        realized=[0.01] * days,
-    )
+    values = {"dates": made.dates[shift:], "forecast": [share] * days, "realized": [0.01] * days}
+    return dataclasses.replace(made, scores=[dataclasses.replace(made.scores[0], **values)])
+
+
+def earlier(store: ArtifactStore) -> list[WalkForwardReport]:
+    return earlier_versions(store, WalkForwardReport.kind, "A", WalkForwardReport)
 
 
 def publish(store: ArtifactStore, found: WalkForwardReport) -> WalkForwardReport:
     """Count the report's attempt as the asset does, and publish it."""
-    found = dataclasses.replace(found, attempt=attempt_number(found, earlier_reports(store, "A")))
+    found = dataclasses.replace(found, attempt=attempt_number(found, earlier(store)))
     certificate = certify(
-        found.to_bytes(), asset=REPORT_ASSET, partition="A", kind=found.kind, extension=".json",
+        found.to_bytes(), asset=WalkForwardReport.kind, partition="A", kind=found.kind, extension=".json",
         gates=[GateVerdict("gate", True, "fine", {})], code_version="1",
     )  # fmt: skip
     store.publish(found.to_bytes(), certificate)
@@ -58,10 +58,10 @@ def test_a_wrong_count_closes_the_gate(tmp_path: Path) -> None:
     store = ArtifactStore(tmp_path)
     publish(store, predicted(0.51))
     again = dataclasses.replace(predicted(0.52), attempt=1)
-    result = attempts_counted(store, again)
+    result = attempts_counted(again, earlier(store))
     assert not result.passed
     assert "attempt 1 reported, 2 by the 1 reports kept" in result.message
-    assert attempts_counted(store, dataclasses.replace(again, attempt=2)).passed
+    assert attempts_counted(dataclasses.replace(again, attempt=2), earlier(store)).passed
 
 
 def test_a_damaged_earlier_report_is_said_and_left_out(
@@ -72,5 +72,5 @@ def test_a_damaged_earlier_report_is_said_and_left_out(
     for path in tmp_path.rglob("versions/*.json"):
         if not path.name.endswith("certificate.json"):
             path.write_bytes(b"{}")
-    assert earlier_reports(store, "A") == []
+    assert earlier(store) == []
     assert "is not counted as an attempt" in caplog.text
