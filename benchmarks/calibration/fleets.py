@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any, NamedTuple, Self
 
 import numpy as np
 from scipy.stats import binom
 
+from ml_assets.forecasts import report
 from ml_assets.forecasts.controls import EDGE, WALK
-from ml_assets.forecasts.direction import Judged, PromotionRule, WalkForwardReport, decide
+from ml_assets.forecasts.direction import PROMOTION_BASELINES, WalkForwardReport
+from ml_assets.forecasts.judging import decide
+from ml_assets.forecasts.targets import DIRECTION
+from ml_assets.forecasts.verdicts import Judged, PromotionRule
 
 __all__ = ["CONTROLS_AS_THEY_MUST", "NAIVE", "RULES", "Fleet", "Found", "Score", "Tally", "judge"]
 
@@ -26,17 +30,19 @@ class Score(NamedTuple):
     baselines: Mapping[str, float]
 
     @classmethod
-    def of(cls, report: WalkForwardReport) -> Score:
-        return cls(report.days, report.accuracy, report.p_value, report.baselines)
+    def of(cls, scored: WalkForwardReport) -> Score:
+        (score,) = scored.scores
+        return cls(score.days, score.level, score.p_value, score.baselines)
 
     def judged(self, symbol: str) -> Judged:
         """A report with these figures; the forecasts behind them are left out, for the rule reads none."""
-        report = WalkForwardReport(
-            symbol=symbol, horizon=1, dates=_dates(self.days), probability=[], realized=[],
-            accuracy=self.accuracy, interval=[0.0, 1.0], log_loss=float(np.log(2)),
-            baselines=dict(self.baselines), p_value=self.p_value, folds=[],
+        best = max(PROMOTION_BASELINES, key=self.baselines.__getitem__)
+        score = report.Score(
+            horizon=1, dates=_dates(self.days), forecast=[], realized=[], baseline_forecast=[],
+            best_baseline=best, levels={"model": self.accuracy, **self.baselines},
+            gain=self.accuracy - self.baselines[best], p_value=self.p_value,
         )  # fmt: skip
-        return Judged(report, "report", "weights")
+        return Judged(WalkForwardReport(symbol, [score], []), "report", "weights")
 
 
 class Found(NamedTuple):
@@ -69,9 +75,9 @@ CONTROLS_AS_THEY_MUST = {
 }
 
 RULES = {
-    "rule in force": PromotionRule(),
-    "without quarantine": PromotionRule(quarantine_accuracy=1.0),
-    "without quarantine and margin": PromotionRule(quarantine_accuracy=1.0, margin=-1.0),
+    "rule in force": DIRECTION.rule,
+    "without quarantine": replace(DIRECTION.rule, quarantine=1.0),
+    "without quarantine and margin": replace(DIRECTION.rule, quarantine=1.0, margin=-1.0),
 }
 """Quarantine says "on real prices this is a leak": where an edge was planted on purpose it is lifted."""
 
@@ -93,7 +99,8 @@ def judge(fleet: Fleet, rule: PromotionRule) -> Found:
         **{f"edge {i}": score for i, score in enumerate(fleet.edges)},
         **controls,
     }
-    promotion = decide({symbol: score.judged(symbol) for symbol, score in scores.items()}, rule)
+    judged = {symbol: score.judged(symbol) for symbol, score in scores.items()}
+    promotion = decide(DIRECTION, judged, [1], rule)
     if promotion.void is not None:
         raise RuntimeError(f"the controls void this fleet, so nothing can be counted: {promotion.void}")
     found = Counter((v.symbol.split()[0], v.verdict) for v in promotion.verdicts)

@@ -1,35 +1,62 @@
-"""Whether a released model still meets the markets that it was trained and judged on.
+"""Whether a released model still does what its report says, and still meets the markets that it has seen.
 
-Two questions, each answered once per block of new days, so that the answer does not depend on how often one
-looks: is it right less often than its report says, and do its features look like nothing that it has seen?
+Both questions are answered once per block of new days, so that the answer does not depend on how often one
+looks. What is scored, and by which test, is the target's.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar, Protocol, Self
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import hypergeom
 
+from ml_assets.forecasts import _first_format
+from ml_assets.forecasts.feature_drift import FeatureDrift
 from ml_assets.storage.artifact import JsonArtifact
-from ml_assets.windows.rolling import Floats
 
 __all__ = [
-    "AccuracyDrift",
     "DriftReport",
-    "FeatureDrift",
+    "LevelDrift",
+    "Live",
+    "Look",
     "Seen",
-    "accuracy_drift",
-    "feature_drift",
+    "WatchedModel",
+    "full_blocks",
     "limit_of",
-    "look_for_drift",
+    "require_columns",
 ]
 
-_GRID = 64
-"""Quantiles of the reference at which distributions are compared."""
-_BLOCKS = 400
+
+@dataclass(frozen=True)
+class WatchedModel:
+    """A released model: its place, the version of its weights, and the report that won it the place."""
+
+    symbol: str
+    horizon: int
+    weights: str
+    report_sha256: str
+    judged_until: str
+
+    @property
+    def place(self) -> str:
+        """Name of what is watched: the same weights may be released for several horizons."""
+        return f"{self.weights}/{self.horizon}"
+
+    def outcomes(self, new_days: int, *, overlapping: bool) -> int:
+        """How many of the days after the last judged one have an outcome that shares no day with that one's.
+
+        Parameters
+        ----------
+        new_days : int
+            Days after the last judged one.
+        overlapping : bool
+            Whether outcomes may share days with each other, because the test allows for it.
+        """
+        outcomes = max(0, new_days - 2 * self.horizon + 1)
+        return outcomes if overlapping else outcomes // self.horizon
 
 
 @dataclass(frozen=True)
@@ -44,181 +71,111 @@ class Seen:
 
 
 @dataclass(frozen=True)
-class AccuracyDrift:
-    """Live accuracy against the report; figures of the days up to the last full block."""
+class LevelDrift:
+    """Live level against that of the report; of the days up to the last full block.
+
+    For direction the level is the share of right days, for variance the mean QLIKE of the model minus that of
+    its baseline [nats].
+    """
 
     look: int
     days: int
-    hits: int
+    level: float
     reported_days: int
-    reported_hits: int
+    reported_level: float
     p_value: float
     limit: float
 
     @property
     def found(self) -> bool:
-        """Whether the model is right less often than reported."""
+        """Whether the model does worse than reported."""
         return self.p_value <= self.limit
 
 
 @dataclass(frozen=True)
-class FeatureDrift:
-    """The features of the last full block against all days up to the last one judged."""
+class Look:
+    """One look at the model of a horizon.
 
-    days: int
-    reference_days: int
-    feature: str
-    distance: float
-    typical: float
-    p_value: float
-    limit: float
+    ``champion`` is the sha256 of the released weights, ``judged_until`` the last day (ISO) of its report.
+    ``forecast`` and ``realized`` are in the target's units, for each of ``dates``; ``baseline_forecast`` is
+    that of ``baseline``, which the report judged it against, and empty where none enters the test.
+    """
+
+    horizon: int
+    champion: str
+    judged_until: str
+    baseline: str
+    dates: list[str]
+    forecast: list[float]
+    realized: list[float]
+    baseline_forecast: list[float]
+    drift: LevelDrift
 
     @property
-    def found(self) -> bool:
-        """Whether the block is unlike every stretch of its length in the reference."""
-        return self.p_value <= self.limit
-
-    @property
-    def told(self) -> str:
-        """What was found, in words."""
-        return (
-            f"{self.feature} of the last {self.days} days lies {self.distance:.2f} from its known "
-            f"distribution, typical are {self.typical:.2f} "
-            f"(p {self.p_value:.2g} <= {self.limit:.2g} over all features)"
-        )
+    def place(self) -> str:
+        """As of `WatchedModel`."""
+        return f"{self.champion}/{self.horizon}"
 
 
 @dataclass(frozen=True)
 class DriftReport(JsonArtifact):
-    """One look at a champion.
+    """One look at the released models of a symbol: those that have a full block of new days.
 
-    Parameters
-    ----------
-    symbol, champion
-        The symbol, and the sha256 of the released weights.
-    judged_until
-        Last day of the champion's report (ISO).
-    dates, hits
-        New days with a known outcome that were scored, and whether each was forecast rightly.
-    accuracy, features
-        What was found; features are None where the reference is too short to compare with.
+    A target has its own subclass, which names the kind and says what was found. ``features`` are None where
+    the watch of another target looks at them, or where there is too little to compare with.
     """
 
-    kind: ClassVar[str] = "drift_report"
+    kind: ClassVar[str]
 
     symbol: str
-    champion: str
-    judged_until: str
-    dates: list[str]
-    hits: list[bool]
-    accuracy: AccuracyDrift
-    features: FeatureDrift | None
+    looks: list[Look]
+    features: FeatureDrift | None = None
 
-    @property
-    def reasons(self) -> dict[str, str]:
-        """What calls for a retraining: by name, in words; empty if nothing does."""
-        found = {}
-        a, f = self.accuracy, self.features
-        if a.found:
-            found["accuracy"] = (
-                f"accuracy {a.hits / a.days:.1%} on {a.days} days since {self.judged_until}, reported were "
-                f"{a.reported_hits / a.reported_days:.1%} (p {a.p_value:.2g} <= {a.limit:.2g})"
-            )
-        if f is not None and f.found:
-            found["features"] = f.told
-        return found
+    @staticmethod
+    def reason(look: Look) -> tuple[str, str]:
+        """Name a drift and describe it."""
+        raise NotImplementedError
 
     def seen(self) -> dict[str, Seen]:
-        """What was seen of the champion, by the name of its place in the release."""
-        return {self.champion: Seen(self.accuracy.days, self.reasons)}
+        """What was seen of each model, by its place; the features stand with the first."""
+        seen = {
+            look.place: Seen(look.drift.days, dict([self.reason(look)]) if look.drift.found else {})
+            for look in self.looks
+        }
+        if self.features is not None and self.features.found:
+            next(iter(seen.values())).reasons["features"] = self.features.message
+        return seen
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Self:
+        """Decode and validate, also what was written when each target had a format of its own."""
+        return super().from_bytes(_first_format.current(data, _is_by_level, _first_format.drift))
 
 
-def look_for_drift(
-    symbol: str,
-    champion: str,
-    judged_until: str,
-    reported: tuple[int, int],
-    live: tuple[list[str], npt.NDArray[np.bool_]],
-    features: tuple[Floats, Floats, tuple[str, ...]],
-    *,
-    block: int,
-    false_alarms: float,
-) -> DriftReport:
-    """Answer both questions.
-
-    Parameters
-    ----------
-    symbol, champion, judged_until
-        As in :class:`DriftReport`.
-    reported
-        Right days and all days of the champion's report.
-    live
-        Dates and hits of the new days with a known outcome.
-    features
-        Of the days up to ``judged_until``, (m, F); of the new days, (n, F); names.
-    block
-        Days in a block.
-    false_alarms
-        Accepted probability of a needless alarm: for the accuracy over all looks at this champion, for the
-        features at each look.
-
-    Raises
-    ------
-    ValueError
-        If there is no full block yet.
-    """
-    dates, hits = live
-    accuracy = accuracy_drift(hits, reported, block=block, false_alarms=false_alarms)
-    return DriftReport(
-        symbol=symbol,
-        champion=champion,
-        judged_until=judged_until,
-        dates=dates[: accuracy.days],
-        hits=[bool(hit) for hit in hits[: accuracy.days]],
-        accuracy=accuracy,
-        features=feature_drift(features[0], features[1][-block:], features[2], limit=false_alarms),
-    )
+def _is_by_level(fields: Mapping[str, Any]) -> bool:
+    return "looks" in fields and all("level" in look["drift"] for look in fields["looks"])
 
 
-def accuracy_drift(
-    hits: npt.ArrayLike, reported: tuple[int, int], *, block: int, false_alarms: float
-) -> AccuracyDrift:
-    """Test whether live days are right less often than the reported ones.
+class Live(Protocol):
+    """A released model on the new days whose outcome is known."""
 
-    One-sided exact test of two proportions: given all right days, their number among the live ones is
-    hypergeometric. Unlike a binomial test against the reported accuracy it allows for the chance in the
-    report itself. Only full blocks count, and look k is tested at ``false_alarms / (k (k + 1))``, which
-    adds up to ``false_alarms`` over all looks.
+    @property
+    def model(self) -> WatchedModel:
+        """Whose days they are."""
+        ...
 
-    Parameters
-    ----------
-    hits : array_like of bool, shape (n,)
-        In the order of time.
-    reported
-        Right days and all days of the report.
+    @property
+    def days(self) -> int:
+        """Their number."""
+        ...
 
-    Raises
-    ------
-    ValueError
-        If there is no full block, or the report is none.
+    def forecast(self) -> npt.NDArray[np.float64]:
+        """Ask the released weights for these days, (days,)."""
+        ...
 
-    References
-    ----------
-    Fisher (1935), The Design of Experiments, on the exact test; the limits are a union bound.
-    """
-    right = np.asarray(hits, dtype=bool)
-    look = right.size // block
-    reported_hits, reported_days = reported
-    if look < 1 or not 0 <= reported_hits <= reported_days or not reported_days:
-        raise ValueError(
-            f"{right.size} live days, {block} are a block; report of {reported_hits}/{reported_days}"
-        )
-    days = look * block
-    live = int(right[:days].sum())
-    p = float(hypergeom.cdf(live, days + reported_days, live + reported_hits, days))
-    return AccuracyDrift(
-        look, days, live, reported_days, reported_hits, min(p, 1.0), limit_of(look, false_alarms)
-    )
+    def look(self, *, block: int, false_alarms: float) -> Look:
+        """Compare with the report; ``ValueError`` if there is no full block."""
+        ...
 
 
 def limit_of(look: int, false_alarms: float) -> float:
@@ -226,70 +183,23 @@ def limit_of(look: int, false_alarms: float) -> float:
     return false_alarms / (look * (look + 1))
 
 
-def feature_drift(
-    reference: Floats, recent: Floats, names: tuple[str, ...], *, limit: float
-) -> FeatureDrift | None:
-    """Test whether a stretch of days is unlike every stretch of its length in the reference.
+def full_blocks(days: int, block: int) -> int:
+    """Number of full blocks in so many days.
 
-    The distance of a feature is Kolmogorov and Smirnov's. Its usual p-value is of no use here: features of
-    neighboring days are nearly equal. So distances of stretches of the reference from the rest of it are
-    the yardstick, and the largest distance over all features, each in units of its typical one, is compared
-    with theirs: one test, whatever the number of features.
-
-    Parameters
-    ----------
-    reference : ndarray, shape (m, F)
-        Finite rows in the order of time.
-    recent : ndarray, shape (n, F)
-    names : tuple of str
-    limit : float
-        p-value at which drift is found.
-
-    Returns
-    -------
-    FeatureDrift or None
-        None if the reference holds too few separate stretches to reach ``limit``.
-
-    Notes
-    -----
-    The p-value is at least 1 / (1 + m // n): overlapping stretches are not more evidence than separate ones.
-
-    References
-    ----------
-    Westfall and Young (1993), Resampling-Based Multiple Testing, for the largest statistic as the yardstick.
+    Raises
+    ------
+    ValueError
+        If there is none yet.
     """
-    m, n = len(reference), len(recent)
-    floor = 1.0 / (1 + m // max(n, 1))
-    if n < 2 or floor > limit:
-        return None
-    starts = np.unique(np.linspace(0, m - n, min(_BLOCKS, m - n + 1)).astype(int))
-    distances = np.empty((len(starts), len(names)))
-    observed = np.empty(len(names))
-    for f in range(len(names)):
-        distances[:, f], observed[f] = _distances(reference[:, f], recent[:, f], starts, n)
-    typical = np.maximum(distances.mean(axis=0), 1.0 / n)
-    worst = (distances / typical).max(axis=1)
-    feature = int(np.argmax(observed / typical))
-    p = (1.0 + np.count_nonzero(worst >= (observed / typical)[feature])) / (1.0 + len(starts))
-    return FeatureDrift(
-        days=n,
-        reference_days=m,
-        feature=names[feature],
-        distance=float(observed[feature]),
-        typical=float(typical[feature]),
-        p_value=float(max(p, floor)),
-        limit=limit,
-    )
+    if days < block:
+        raise ValueError(f"{days} live days, {block} are a block: wait for more")
+    return days // block
 
 
-def _distances(
-    reference: Floats, recent: Floats, starts: npt.NDArray[np.int64], n: int
-) -> tuple[Floats, float]:
-    """Distance of each stretch from the rest of the reference, and of the recent days from all of it."""
-    grid = np.unique(np.quantile(reference, np.linspace(0, 1, _GRID)))
-    below = reference[:, None] <= grid
-    total = np.concatenate([np.zeros((1, grid.size)), np.cumsum(below, axis=0)])
-    inside = total[starts + n] - total[starts]
-    outside = (total[-1] - inside) / (len(reference) - n)
-    stretches = np.abs(inside / n - outside).max(axis=1)
-    return stretches, float(np.abs((recent[:, None] <= grid).mean(axis=0) - below.mean(axis=0)).max())
+def require_columns(model: WatchedModel, reads: Sequence[str], given: Sequence[str]) -> None:
+    """Raise ``ValueError`` unless the prices still give the features that a model reads."""
+    if tuple(given) != tuple(reads):
+        raise ValueError(
+            f"{model.symbol}: the released model reads {len(reads)} features, the prices now give "
+            f"{len(given)}: columns came or went in the source; retrain the symbol"
+        )

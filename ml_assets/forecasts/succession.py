@@ -7,26 +7,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-
-from ml_assets.forecasts.direction.walk_forward import WalkForwardReport
-from ml_assets.forecasts.statistics import decline_p, paired_p
-
-__all__ = ["Champion", "Comparison", "Served", "SuccessionRule", "compare_directions", "succeed"]
+__all__ = ["Champion", "Comparison", "Served", "SuccessionRule", "succeed"]
 
 
 @dataclass(frozen=True)
 class Champion:
     """A model in service: its weights, the report that won it the place, and what that promised.
 
-    ``scored_until`` is the last day (ISO) of that report, ``accuracy`` its share of days; None for a model of
-    variance, which is held against its best baseline instead.
+    ``scored_until`` is the last day (ISO) of that report. ``promised`` is the level that the champion must
+    keep, for instance its share of right days; None where it is held against its best baseline instead.
     """
 
     weights_sha256: str
     report_sha256: str
     scored_until: str
-    accuracy: float | None = None
+    promised: float | None = None
 
 
 @dataclass(frozen=True)
@@ -50,11 +45,16 @@ class SuccessionRule:
 
 @dataclass(frozen=True)
 class Served:
-    """A champion with what it forecasts; ``horizon`` is None where the target has only one."""
+    """A champion and its place: the symbol, and how many days ahead it forecasts."""
 
     symbol: str
-    horizon: int | None
+    horizon: int
     champion: Champion
+
+    @property
+    def place(self) -> tuple[str, int]:
+        """Symbol and horizon."""
+        return self.symbol, self.horizon
 
 
 @dataclass(frozen=True)
@@ -132,24 +132,3 @@ def succeed(
     if p <= rule.retire_p:
         return None, f"retired: {comparison.standing} (p {p:.3f}), and the retrained model does not pass"
     return champion, f"kept: {comparison.standing}, no decline shown"
-
-
-def compare_directions(report: WalkForwardReport, champion: Champion | None) -> Comparison | None:
-    """Compare hits of the candidate and of the champion; None if the report did not ask that champion."""
-    record = report.champion
-    if record is None or champion is None or champion.accuracy is None:
-        return None
-    if record.weights_sha256 != champion.weights_sha256:
-        return None
-    place = {day: i for i, day in enumerate(report.dates)}
-    at = np.array([place[day] for day in record.dates], dtype=int)
-    rose = np.array(report.realized)[at] > 0
-    ours, theirs = report.right[at], (np.array(record.probability) > 0.5) == rose
-    share = f"{np.mean(theirs):.1%}" if len(at) else "nothing"
-    return Comparison(
-        days=len(at),
-        replace_p=paired_p(ours, theirs),
-        decline_p=decline_p(theirs, champion.accuracy),
-        standing=f"{share} on {len(at)} days where {champion.accuracy:.1%} was promised",
-        askable=record.askable,
-    )

@@ -6,18 +6,18 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from ml_assets.mamba.config import MambaConfig
-from ml_assets.mamba.trained import TrainedModel
+from ml_assets.mamba.trained import TrainedMamba
 from ml_assets.windows.augmented_set import AugmentedSet
 
 __all__ = ["MambaBaseWeights"]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class MambaBaseWeights(TrainedModel):
+class MambaBaseWeights(TrainedMamba):
     """A model trained on many symbols (artifact of kind ``'mamba_base_weights'``).
 
     `data_sha256` is that of the pooled set, see :meth:`ml_assets.mamba.pooled.PooledSet.sha256`. See
-    :class:`~ml_assets.mamba.trained.TrainedModel` for the other fields.
+    :class:`~ml_assets.mamba.trained.TrainedMamba` for the other fields.
 
     Parameters
     ----------

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ml_assets.mamba.config import MambaConfig, TrainingRecipe
 from ml_assets.mamba.examples import Examples, Floats
-from ml_assets.mamba.trained import TrainedModel
+from ml_assets.mamba.trained import TrainedMamba
 from ml_assets.mamba.trainer import Trainer, compiled_trainer, forget_trainers
 from ml_assets.training.backend import placed_on
 from ml_assets.training.errors import TrainingError
@@ -29,7 +29,7 @@ logger = logging.getLogger(__name__)
 Arrays = Mapping[str, NDArray[Any]]
 Progress = Callable[[Mapping[str, float]], None]
 """Called after every epoch with that epoch's entry of the history."""
-M = TypeVar("M", bound=TrainedModel)
+M = TypeVar("M", bound=TrainedMamba)
 
 _LOWER = "lower TrainingRecipe.learning_rate, and look for extreme values in this symbol's features"
 _LEAST_GAIN = 1e-5  # of the validation loss, in nats

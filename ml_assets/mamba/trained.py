@@ -21,14 +21,14 @@ from ml_assets.mamba.weight_file import (
 )
 from ml_assets.training.policy import TrainingRecord
 
-__all__ = ["TrainedModel"]
+__all__ = ["TrainedMamba"]
 
 _APART = ("arrays", "history", "recovery", "seconds")
 """Fields that the record in the file does not hold as they are."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class TrainedModel:
+class TrainedMamba:
     """The outcome of one training; base of the artifacts.
 
     The bytes are a Keras ``.weights.h5`` file, which ``model.load_weights`` opens, with one more attribute
@@ -103,7 +103,7 @@ class TrainedModel:
         arrays, text = open_file(data)
         names = cls._plain_fields()
         record = record_of(text, cls.kind, (*names, "history"))
-        decoders = {
+        decoders: dict[str, Callable[[Any], Any]] = {
             "config": MambaConfig.from_dict, "recipe": TrainingRecipe.from_dict, "feature_names": tuple,
             **cls.decoders,
         }  # fmt: skip

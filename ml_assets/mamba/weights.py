@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ml_assets.mamba.config import MambaConfig
-from ml_assets.mamba.trained import TrainedModel
+from ml_assets.mamba.trained import TrainedMamba
 from ml_assets.mamba.weight_file import open_file
 from ml_assets.training.policy import TrainingRecord
 
@@ -22,12 +22,12 @@ Origin = Literal["scratch", "base", "fine_tuned"]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class MambaWeights(TrainedModel):
+class MambaWeights(TrainedMamba):
     """The outcome of one training on a symbol (artifact of kind ``'mamba_weights'``).
 
     `known_until` is the last as-of day of the validation rows: what came later, labels aside, training has
     not seen. `training_rows` and `data_sha256` are those of the augmented set. See
-    :class:`~ml_assets.mamba.trained.TrainedModel` for the other fields.
+    :class:`~ml_assets.mamba.trained.TrainedMamba` for the other fields.
 
     Parameters
     ----------

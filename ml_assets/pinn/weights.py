@@ -13,21 +13,15 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import numpy.typing as npt
 
-from ml_assets.pinn.recipe import Domain
 from ml_assets.training.policy import TrainingRecord
 
 __all__ = [
-    "INPUTS",
     "NetworkWeights",
-    "PinnWeights",
     "WeightsError",
     "glorot_parameters",
-    "initial_parameters",
     "layer_shapes",
 ]
 
-INPUTS = 3
-"""Inputs of the European network: two even functions of z, and s."""
 _FORMAT = 2
 _META = "meta"
 # What numpy and zipfile raise on damaged archives; RuntimeError is an unknown compression or a password.
@@ -40,7 +34,7 @@ class WeightsError(ValueError):
     """The bytes or arrays are no usable network."""
 
 
-def layer_shapes(width: int, depth: int, inputs: int = INPUTS) -> tuple[tuple[int, int], ...]:
+def layer_shapes(width: int, depth: int, inputs: int) -> tuple[tuple[int, int], ...]:
     """Kernel shapes of ``depth`` tanh layers of ``width`` units and the linear output."""
     return ((inputs, width), *(((width, width),) * (depth - 1)), (width, 1))
 
@@ -59,14 +53,6 @@ def glorot_parameters(shapes: Sequence[tuple[int, int]], seed: int, output_bias:
         parts += [rng.uniform(-limit, limit, fan_in * fan_out), np.zeros(fan_out)]
     parts[-1][:] = output_bias
     return np.concatenate(parts)
-
-
-def initial_parameters(width: int, depth: int, seed: int) -> Array:
-    """Parameters that the European training starts from, shape (n_parameters,).
-
-    The output's bias is the exact at-the-money value ``-ln(2 pi)`` of the small-volatility limit.
-    """
-    return glorot_parameters(layer_shapes(width, depth), seed, -np.log(2.0 * np.pi))
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,6 +101,12 @@ class NetworkWeights:
         _check_arrays(self.kernels, self.biases, self.inputs)
         for array in (*self.kernels, *self.biases, self.history):
             array.setflags(write=False)
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and self.to_bytes() == other.to_bytes()
+
+    def __hash__(self) -> int:
+        return hash(self.to_bytes())
 
     @classmethod
     def from_parameters(cls, parameters: Array, width: int, depth: int, **fields: Any) -> Self:
@@ -223,19 +215,6 @@ def _digest(arrays: Mapping[str, npt.NDArray[Any]], meta: Mapping[str, Any]) -> 
         digest.update(f"{name} {array.dtype} {array.shape}".encode())
         digest.update(array.tobytes())
     return digest.hexdigest()
-
-
-@dataclass(frozen=True, eq=False)
-class PinnWeights(NetworkWeights):
-    """A network for European options, ready to serve; outside its domain the closed form answers."""
-
-    kind: ClassVar[str] = "pinn_weights"
-    inputs: ClassVar[int] = INPUTS
-    domain_type: ClassVar[type[Any]] = Domain
-    name: ClassVar[str] = "PINN"
-    command: ClassVar[str] = "pinn"
-
-    domain: Domain = field(default_factory=Domain)
 
 
 def _check_arrays(kernels: Sequence[Array], biases: Sequence[Array], inputs: int) -> None:

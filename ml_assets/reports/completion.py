@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from ml_assets.forecasts.direction import Promotion
+from ml_assets.forecasts.verdicts import Promotion
 from ml_assets.storage import ArtifactStore, Certificate, NotCertified
 
 __all__ = ["REQUIREMENTS", "Requirement", "completion_pages"]
@@ -158,7 +158,7 @@ def completion_pages(store: ArtifactStore, promotion: Promotion) -> dict[str, by
     dict of str to bytes
         Path under ``reports/`` to content.
     """
-    symbols = [verdict.symbol for verdict in (*promotion.verdicts, *promotion.controls)]
+    symbols = [verdict.symbol for verdict in promotion.everyone]
     assets = sorted({asset for requirement in REQUIREMENTS for asset in requirement.gates})
     made = {asset: _current(store, asset, symbols) for asset in assets}
     lines = [
@@ -229,11 +229,11 @@ def _floors(made: _Made) -> Iterator[str]:
 def _verdicts(promotion: Promotion) -> Iterator[str]:
     counts = Counter(v.verdict for v in promotion.verdicts)
     said = ", ".join(f"{count} {verdict}" for verdict, count in sorted(counts.items()))
-    serving = ", ".join(promotion.promoted()) or "none: no model with skill"
+    serving = ", ".join(symbol for symbol, _ in promotion.promoted()) or "none: no model with skill"
     controls = "; ".join(f"{v.symbol} {v.verdict}" for v in promotion.controls)
     yield from ("## Verdicts", "", f"{len(promotion.verdicts)} symbols: {said}. In service: {serving}.")
     yield from (f"Controls: {controls}. {promotion.void or 'They came out as they must.'}", "")
-    if without := sorted(v.symbol for v in promotion.verdicts if v.accuracy is None):
+    if without := sorted(v.symbol for v in promotion.verdicts if v.level is None):
         yield from (f"Without a certified report: {', '.join(without)}.", "")
 
 

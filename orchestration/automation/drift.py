@@ -5,24 +5,23 @@ enough new days since the report, or since the last look, request the job of the
 next ticks read. Direction and variance differ in what is counted and in the job.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import dagster as dg
 import numpy as np
 
-from ml_assets.forecasts.champions import champions
-from ml_assets.forecasts.drift import DriftReport, Seen
-from ml_assets.forecasts.variance.champions import variance_champions
-from ml_assets.forecasts.variance.drift import VolatilityDriftReport
+from ml_assets.forecasts.champions import released_models
+from ml_assets.forecasts.drift import Seen, WatchedModel
+from ml_assets.forecasts.target import Target
+from ml_assets.forecasts.targets import DIRECTION, VARIANCE
 from ml_assets.prices import PriceFileError, PriceSource, PriceSourceError
 from ml_assets.storage import ArtifactStore, NotCertified
 from orchestration.automation.fleet import REASON, request_update
 from orchestration.fleet.state import at_work, count_tries
 from orchestration.settings import Settings
 
-__all__ = ["DIRECTION", "VARIANCE", "Watch", "drift_looks", "drift_retrain"]
+__all__ = ["DIRECTION_WATCH", "VARIANCE_WATCH", "Watch", "drift_looks", "drift_retrain"]
 
 LOOK = "gated-mamba/look"
 """Tag: which look at which models a run takes."""
@@ -30,47 +29,29 @@ DRIFT = "gated-mamba/drift"
 """Beginning of a tag, followed by the name of a reason: the model for which a retraining was requested."""
 
 
-class _Model(Protocol):
-    """A released model, of whatever."""
-
-    @property
-    def symbol(self) -> str: ...
-    @property
-    def weights(self) -> str: ...
-    @property
-    def judged_until(self) -> str: ...
-    @property
-    def place(self) -> str: ...
-
-    def outcomes(self, new_days: int) -> int: ...
-
-
 @dataclass(frozen=True)
 class Watch:
-    """What is watched of one target: sensor and job of its looks, and where to read what they found."""
+    """What is watched of one target: the sensor and the job of its looks."""
 
+    target: Target
     sensor: str
     job: str
-    asset: str
-    report: type[DriftReport] | type[VolatilityDriftReport]
-    released: Callable[[ArtifactStore], Sequence[_Model]]
+
+    def released(self, store: ArtifactStore) -> Sequence[WatchedModel]:
+        """Models of the target in the current release."""
+        return released_models(store, self.target)
 
     def last_look(self, store: ArtifactStore, symbol: str) -> Mapping[str, Seen]:
         """What the last certified look saw, by the place of the model."""
+        drift = self.target.drift
         try:
-            return self.report.from_bytes(store.read(self.asset, symbol)[0]).seen()
+            return drift.from_bytes(store.read(drift.kind, symbol)[0]).seen()
         except NotCertified:
             return {}
 
 
-DIRECTION = Watch("drift_looks", "drift_check", "drift_report", DriftReport, champions)
-VARIANCE = Watch(
-    "volatility_drift_looks",
-    "volatility_drift_check",
-    "volatility_drift_report",
-    VolatilityDriftReport,
-    variance_champions,
-)
+DIRECTION_WATCH = Watch(DIRECTION, "drift_looks", "drift_check")
+VARIANCE_WATCH = Watch(VARIANCE, "volatility_drift_looks", "volatility_drift_check")
 
 
 def drift_looks(watch: Watch, status: dg.DefaultSensorStatus) -> dg.SensorDefinition:
@@ -89,26 +70,26 @@ def drift_looks(watch: Watch, status: dg.DefaultSensorStatus) -> dg.SensorDefini
         settings: dg.ResourceParam[Settings],
         store: dg.ResourceParam[ArtifactStore],
     ) -> dg.SensorResult | dg.SkipReason:
-        found = watch.released(store)
-        due: dict[str, dict[str, int]] = {}
+        released = watch.released(store)
+        blocks: dict[str, dict[str, int]] = {}
         notes = []
-        for model in found:
-            days = model.outcomes(_new_days(source, model))
+        for model in released:
+            days = model.outcomes(_new_days(source, model), overlapping=watch.target.overlapping)
             full = days - days % settings.drift_days
             notes.append(f"{model.symbol} {days} new days")
             seen = watch.last_look(store, model.symbol).get(model.place)
             if full > (0 if seen is None else seen.days):
-                due.setdefault(model.symbol, {})[model.place] = full
-        if not due:
+                blocks.setdefault(model.symbol, {})[model.place] = full
+        if not blocks:
             every = f"a look every {settings.drift_days} days"
-            return dg.SkipReason(f"{len(found)} released models, {every}: {', '.join(notes) or 'none'}")
-        busy = at_work(context.instance, settings, ["fleet_update"], list(due))
+            return dg.SkipReason(f"{len(released)} released models, {every}: {', '.join(notes) or 'none'}")
+        busy = at_work(context.instance, settings, ["fleet_update"], list(blocks))
         if busy is not None:
-            return dg.SkipReason(f"looks at {', '.join(due)} wait: {busy}")
-        requests = [_look(context.instance, watch, symbol, at, settings) for symbol, at in due.items()]
+            return dg.SkipReason(f"looks at {', '.join(blocks)} wait: {busy}")
+        requests = [_look(context.instance, watch, symbol, at, settings) for symbol, at in blocks.items()]
         if not any(requests):
             tried = f"given up after {settings.attempts_per_content} runs"
-            return dg.SkipReason(f"{', '.join(due)}: {tried}; see why {watch.job} failed")
+            return dg.SkipReason(f"{', '.join(blocks)}: {tried}; see why {watch.job} failed")
         return dg.SensorResult(run_requests=[request for request in requests if request is not None])
 
     return sensor
@@ -129,7 +110,7 @@ def drift_retrain(status: dg.DefaultSensorStatus) -> dg.SensorDefinition:
         settings: dg.ResourceParam[Settings],
         store: dg.ResourceParam[ArtifactStore],
     ) -> dg.RunRequest | dg.SkipReason:
-        reasons = [reason for watch in (DIRECTION, VARIANCE) for reason in _reasons(watch, store)]
+        reasons = [reason for watch in (DIRECTION_WATCH, VARIANCE_WATCH) for reason in _reasons(watch, store)]
         known = [f"{reason.symbol}: {reason.text}" for reason in reasons]
         new = [r for r in reasons if not count_tries(context.instance, "fleet_update", r.tag, r.key)]
         if not new:
@@ -144,8 +125,8 @@ def drift_retrain(status: dg.DefaultSensorStatus) -> dg.SensorDefinition:
         return request_update(
             [symbol],
             "; ".join(f"drift of {reason.name}: {reason.text}" for reason in new),
-            renew_base=any(reason.watch is DIRECTION for reason in new),
-            variance=any(reason.watch is VARIANCE for reason in new),
+            renew_base=any(reason.watch.target is DIRECTION for reason in new),
+            variance=any(reason.watch.target is VARIANCE for reason in new),
             run_key="-".join(["drift", *(f"{reason.key}-{reason.name}" for reason in new)]),
             tags={reason.tag: reason.key for reason in new},
         )
@@ -173,17 +154,17 @@ class _Reason:
 
 
 def _reasons(watch: Watch, store: ArtifactStore) -> list[_Reason]:
-    found = []
+    reasons = []
     for model in watch.released(store):
         seen = watch.last_look(store, model.symbol).get(model.place)
         if seen is not None:
-            found += [
+            reasons += [
                 _Reason(watch, model.symbol, model.weights, name, text) for name, text in seen.reasons.items()
             ]
-    return found
+    return reasons
 
 
-def _new_days(source: PriceSource, model: _Model) -> int:
+def _new_days(source: PriceSource, model: WatchedModel) -> int:
     """Days after the last judged one, as far as prices tell; 0 if they cannot be read now."""
     try:
         dates = source.load(model.symbol).dates.to_numpy()
@@ -193,15 +174,15 @@ def _new_days(source: PriceSource, model: _Model) -> int:
 
 
 def _look(
-    instance: dg.DagsterInstance, watch: Watch, symbol: str, due: Mapping[str, int], settings: Settings
+    instance: dg.DagsterInstance, watch: Watch, symbol: str, blocks: Mapping[str, int], settings: Settings
 ) -> dg.RunRequest | None:
     """Ask for the look, unless it was tried too often."""
-    key = "-".join([symbol, *(f"{_short(place)}-{days}" for place, days in due.items())])
+    key = "-".join([symbol, *(f"{_short(place)}-{days}" for place, days in blocks.items())])
     before = count_tries(instance, watch.job, LOOK, key)
     if before >= settings.attempts_per_content:
         return None
-    told = ", ".join(f"{days} days since the report of {_short(place)}" for place, days in due.items())
-    return dg.RunRequest(f"{key}-{before + 1}", partition_key=symbol, tags={LOOK: key, REASON: told[:250]})
+    reason = ", ".join(f"{days} days since the report of {_short(place)}" for place, days in blocks.items())
+    return dg.RunRequest(f"{key}-{before + 1}", partition_key=symbol, tags={LOOK: key, REASON: reason[:250]})
 
 
 def _short(place: str) -> str:

@@ -9,11 +9,11 @@ from rich.table import Table
 from rich.text import Text
 
 from ml_assets.chains.walk_forward import OptionWalkForward
-from ml_assets.forecasts.direction import Promotion
-from ml_assets.forecasts.variance import VolatilityPromotion
+from ml_assets.forecasts.targets import DIRECTION, VARIANCE
+from ml_assets.forecasts.verdicts import Promotion
 from ml_assets.pinn import LatencyReport
 from ml_assets.prices import Problem
-from ml_assets.reports.option_walk_forward import walk_table
+from ml_assets.reports.option_walk import walk_table
 from ml_assets.storage import ArtifactStore, NotCertified
 from orchestration.fleet.run import RunOutcome
 
@@ -42,8 +42,8 @@ def print_summary(
     problems
         Files or symbols that the price source refused.
     """
-    data = _made_now(store, "promotion", others)
-    verdicts = None if data is None else Promotion.from_bytes(data)
+    data = _made_now(store, DIRECTION.verdicts, others)
+    verdicts = None if data is None else DIRECTION.promotion.from_bytes(data)
     table = Table(title="Fleet", caption="accuracy on sealed test days; p: Pesaran-Timmermann, one-sided")
     for column in ("symbol", "gates", "days", "accuracy", "best baseline", "p", "verdict", "why"):
         table.add_column(column, overflow="fold", justify="left")
@@ -98,14 +98,14 @@ def print_volatility(
     problems: Sequence[Problem],
 ) -> None:
     """Print the closing table of a run of variance models; parameters as of `print_summary`."""
-    data = _made_now(store, "volatility_promotion", others)
+    data = _made_now(store, VARIANCE.verdicts, others)
     table = Table(
         title="Variance", caption="QLIKE on sealed days; p: Diebold-Mariano, one-sided, times attempts"
     )
     for column in ("symbol", "days ahead", "days", "QLIKE gain", "best baseline", "p", "verdict", "why"):
         table.add_column(column, overflow="fold", justify="left")
-    promotion = None if data is None else VolatilityPromotion.from_bytes(data)
-    for v in [] if promotion is None else [*promotion.verdicts, *promotion.controls]:
+    promotion = None if data is None else VARIANCE.promotion.from_bytes(data)
+    for v in [] if promotion is None else promotion.everyone:
         if v.symbol in outcomes:
             gain = "-" if v.gain is None else f"{v.gain:+.4f}"
             p, best = f"{v.p_value:.4f}", v.best_baseline or "-"
@@ -145,21 +145,21 @@ def _gates(outcome: RunOutcome) -> str:
 def _figures(
     symbol: str, outcome: RunOutcome, promotion: Promotion | None
 ) -> tuple[str, str, str, str, str, str]:
-    everyone = [*promotion.verdicts, *promotion.controls] if promotion else []
-    found = next((v for v in everyone if v.symbol == symbol), None)
+    everyone = promotion.everyone if promotion else []
+    verdict = next((v for v in everyone if v.symbol == symbol), None)
     if not outcome.success:
         return "-", "-", "-", "-", "STOPPED", outcome.reason or ""
-    if found is None:
+    if verdict is None:
         return "-", "-", "-", "-", "no verdict", "the fleet's verdict is missing; see fleet_verdict below"
-    if found.accuracy is None or found.baseline_accuracy is None:
-        return "-", "-", "-", "-", found.verdict, found.reason
+    if verdict.level is None or verdict.baseline_level is None:
+        return "-", "-", "-", "-", verdict.verdict, verdict.reason
     return (
-        str(found.days),
-        f"{found.accuracy:.1%}",
-        f"{found.baseline} {found.baseline_accuracy:.1%}",
-        f"{found.p_value:.3f}",
-        found.verdict,
-        found.reason,
+        str(verdict.days),
+        f"{verdict.level:.1%}",
+        f"{verdict.best_baseline} {verdict.baseline_level:.1%}",
+        f"{verdict.p_value:.3f}",
+        verdict.verdict,
+        verdict.reason,
     )
 
 

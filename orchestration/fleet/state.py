@@ -11,8 +11,8 @@ from functools import lru_cache
 import dagster as dg
 
 from ml_assets.forecasts.controls import DIRECTION_CONTROLS, asked_for
-from ml_assets.forecasts.direction import Promotion
 from ml_assets.forecasts.release import Release
+from ml_assets.forecasts.targets import DIRECTION
 from ml_assets.prices import PriceHistory
 from ml_assets.prices.changes import fingerprint
 from ml_assets.storage import ArtifactStore, Certificate, FileLock, LockTimeout, NotCertified, input_key
@@ -114,13 +114,13 @@ def worked_through(store: ArtifactStore, symbol: str) -> Worked | None:
     if report is None or behind is None:
         return None
     try:
-        return _history(store, symbol, behind)
+        return prices_of(store, symbol, behind)
     except NotCertified:  # removed when newer versions came, which led to no report
         return None
 
 
 @lru_cache(maxsize=256)
-def _history(store: ArtifactStore, symbol: str, sha256: str) -> Worked:
+def prices_of(store: ArtifactStore, symbol: str, sha256: str) -> Worked:
     """Read a version of prices; versions never change, hence once."""
     prices = PriceHistory.from_bytes(store.read("raw_prices", symbol, sha256)[0])
     return Worked(prices, fingerprint(prices))
@@ -176,8 +176,8 @@ def _stale_promotion(store: ArtifactStore, reports: dict[str, str], wanted: set[
         return f"newer reports than those judged: {', '.join(newer)}"
     if gone := sorted(set(judged) - set(reports)):
         return f"judged, but no longer there: {', '.join(gone)}"
-    verdict = Promotion.from_bytes(data)
-    named = {v.symbol for v in (*verdict.verdicts, *verdict.controls)}
+    verdict = DIRECTION.promotion.from_bytes(data)
+    named = {v.symbol for v in verdict.everyone}
     if missing := sorted(wanted - named):
         return f"attempted, but without a verdict: {', '.join(missing)}"
     return None

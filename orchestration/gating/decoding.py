@@ -23,10 +23,10 @@ _KINDS = {
     "walk_forward_report": "ml_assets.forecasts.direction:WalkForwardReport",
     "volatility_weights": "ml_assets.forecasts.variance:VolatilityWeights",
     "volatility_report": "ml_assets.forecasts.variance:VolatilityReport",
-    "volatility_promotion": "ml_assets.forecasts.variance:VolatilityPromotion",
-    "promotion": "ml_assets.forecasts.direction:Promotion",
-    "drift_report": "ml_assets.forecasts.drift:DriftReport",
-    "volatility_drift_report": "ml_assets.forecasts.variance.drift:VolatilityDriftReport",
+    "volatility_promotion": "ml_assets.forecasts.variance.target:VariancePromotion",
+    "promotion": "ml_assets.forecasts.direction.target:DirectionPromotion",
+    "drift_report": "ml_assets.forecasts.direction.drift:DirectionDrift",
+    "volatility_drift_report": "ml_assets.forecasts.variance.drift:VarianceDrift",
     "release": "ml_assets.forecasts.release:Release",
 }
 

@@ -16,9 +16,10 @@ from dagster._core.scheduler.instigation import TickStatus
 from dagster._daemon.freshness import FreshnessDaemon
 
 from ml_assets.forecasts.controls import DIRECTION_CONTROLS
-from ml_assets.forecasts.direction import Promotion
-from ml_assets.forecasts.drift import DriftReport
+from ml_assets.forecasts.direction.drift import DirectionDrift
+from ml_assets.forecasts.drift import Seen
 from ml_assets.forecasts.release import Release
+from ml_assets.forecasts.targets import DIRECTION
 from ml_assets.prices.simulated import price_history, simulate
 from orchestration.automation.alerts import ALERTED
 from orchestration.automation.fleet import FLEET_RUN, REASON
@@ -42,7 +43,7 @@ def released(fleet: Automated) -> set[str | None]:
 
 
 def verdicts(fleet: Automated) -> dict[str, str]:
-    promotion = Promotion.from_bytes(fleet.store.read("promotion")[0])
+    promotion = DIRECTION.promotion.from_bytes(fleet.store.read("promotion")[0])
     return {verdict.symbol: verdict.verdict for verdict in promotion.verdicts}
 
 
@@ -205,13 +206,19 @@ def test_no_look_before_there_are_enough_new_days(open_fleet: Open) -> None:
         assert not fleet.runs("drift_check")
 
 
+def look(fleet: Automated) -> Seen:
+    """What the last look saw of the one released model."""
+    report = DirectionDrift.from_bytes(fleet.store.read("drift_report", "EDGE")[0])
+    (seen,) = report.seen().values()
+    return seen
+
+
 def test_a_champion_that_lost_its_skill_is_retrained_once(open_fleet: Open) -> None:
     with open_fleet(drift_days=40, epochs=2) as fleet:
         with_more_days(fleet, "EDGE", 100)  # the edge is gone from the market
         assert fleet.tick("drift_looks").status is TickStatus.SUCCESS
-        look = DriftReport.from_bytes(fleet.store.read("drift_report", "EDGE")[0])
-        assert look.accuracy.days == 80
-        assert "accuracy" in look.reasons, look
+        assert look(fleet).days == 80
+        assert "accuracy" in look(fleet).reasons
         assert "EDGE" in str(fleet.tick("drift_looks").skip_reason)  # taken, and not again for the same days
 
         assert fleet.tick("drift_retrain").status is TickStatus.SUCCESS
@@ -229,8 +236,7 @@ def test_a_champion_in_its_own_market_is_left_alone(open_fleet: Open) -> None:
         whole = simulate("product", 1400, best_accuracy=0.85, seed=3).prices  # goes on as it began
         fleet.write("EDGE", whole)
         assert fleet.tick("drift_looks").status is TickStatus.SUCCESS
-        look = DriftReport.from_bytes(fleet.store.read("drift_report", "EDGE")[0])
-        assert (look.accuracy.days, look.reasons) == (80, {}), look
+        assert look(fleet) == Seen(80, {})
         assert str(fleet.tick("drift_retrain").skip_reason) == "no drift found"
 
 

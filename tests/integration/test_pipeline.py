@@ -10,22 +10,25 @@ import h5py
 import pytest
 
 from ml_assets.forecasts.controls import DIRECTION_CONTROLS, EDGE, WALK
-from ml_assets.forecasts.direction import Promotion, SymbolVerdict, WalkForwardReport
+from ml_assets.forecasts.direction import WalkForwardReport
 from ml_assets.forecasts.release import Release
+from ml_assets.forecasts.targets import DIRECTION
+from ml_assets.forecasts.verdicts import Verdict
 from ml_assets.prices import open_source
 from ml_assets.prices.simulated import simulate
 from ml_assets.storage import Certificate, read_certified
-from orchestration.definitions import BASE_ASSETS, FLEET_ASSETS, OPTION_ASSETS, SYMBOL_ASSETS
+from orchestration.definitions import ASSETS
 from orchestration.fleet.state import stale_verdict
 from orchestration.gating import _dagster_private as private
 from orchestration.gating import collect_gates
+from orchestration.pipelines import JOBS
 from tests.integration.conftest import SETTINGS, FolderRun, command
 from tests.integration.project import Market, Project, open_project
 
 pytestmark = pytest.mark.xdist_group("pipeline")
 
-PER_SYMBOL = [asset.key.to_user_string() for asset in SYMBOL_ASSETS]
-SINGLE = [asset.key.to_user_string() for asset in (*BASE_ASSETS, *OPTION_ASSETS, *FLEET_ASSETS)]
+PER_SYMBOL = JOBS["symbol_pipeline"]
+SINGLE = [*JOBS["base_pipeline"], *JOBS["option_pipeline"], *JOBS["fleet_verdict"]]
 
 
 @pytest.fixture
@@ -33,8 +36,8 @@ def project(folder_run: FolderRun) -> Project:
     return folder_run.project
 
 
-def verdicts(project: Project) -> dict[str, SymbolVerdict]:
-    promotion = Promotion.from_bytes(project.store.read("promotion")[0])
+def verdicts(project: Project) -> dict[str, Verdict]:
+    promotion = DIRECTION.promotion.from_bytes(project.store.read("promotion")[0])
     return {verdict.symbol: verdict for verdict in promotion.verdicts}
 
 
@@ -65,10 +68,10 @@ def test_the_page_on_requirements_counts_what_was_certified(project: Project) ->
 
 
 def test_controls_are_judged_beside_the_symbols_and_teach_nobody(project: Project) -> None:
-    promotion = Promotion.from_bytes(project.store.read("promotion")[0])
+    promotion = DIRECTION.promotion.from_bytes(project.store.read("promotion")[0])
     assert promotion.void is None
     assert {v.symbol: v.verdict == "PROMOTE" for v in promotion.controls} == {EDGE: True, WALK: False}
-    assert not set(promotion.champions) & set(DIRECTION_CONTROLS)
+    assert not {s.symbol for s in promotion.champions} & set(DIRECTION_CONTROLS)
     base = project.current("mamba_base_weights")
     assert sorted(base.inputs) == ["split_sequences/EDGE", "split_sequences/WALK"]
 
@@ -78,9 +81,9 @@ def test_every_fold_is_trained_anew_on_more_days(project: Project) -> None:
     first, second = report.folds
     assert second.training_rows > first.training_rows
     assert first.last_day < second.first_day
-    assert first.validated_until < first.first_day
+    assert first.known_until < first.first_day
     page = Path(project.settings.store_url) / "reports" / "walk_forward" / "EDGE.md"
-    assert f"**{report.accuracy:.1%}**" in page.read_text()
+    assert f"**{report.scores[0].level:.1%}**" in page.read_text()
     assert page.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
 
 
@@ -116,7 +119,7 @@ def test_refused_symbol_has_its_verdict_and_stops_nobody(project: Project) -> No
     short = verdicts(project)["SHORT"]
     assert (short.verdict, short.p_value) == ("REJECT", 1.0)
     assert short.reason.startswith("no certified report: ")
-    assert short.accuracy is None
+    assert short.level is None
 
 
 def test_too_good_to_be_true_is_quarantined_and_not_released(project: Project) -> None:
@@ -127,7 +130,7 @@ def test_too_good_to_be_true_is_quarantined_and_not_released(project: Project) -
         assert verdicts(project)["EDGE"].verdict == "QUARANTINE"
         manifest = Release.from_bytes(project.store.read("release")[0])
         assert [v.asset for v in manifest.versions] == ["pinn_weights"]
-        assert set(manifest.withheld) == {"EDGE", "WALK", "SHORT"}
+        assert set(manifest.withheld["direction"]) == {f"{s} (1 d)" for s in ("EDGE", "WALK", "SHORT")}
     finally:
         assert project.run("fleet_verdict").success
 
@@ -136,16 +139,16 @@ def test_release_holds_promoted_symbols_and_nothing_else(project: Project) -> No
     manifest = Release.from_bytes(project.store.read("release")[0])
     promoted = {symbol for symbol, v in verdicts(project).items() if v.verdict == "PROMOTE"}
     assert {v.partition for v in manifest.versions if v.asset == "mamba_weights"} == promoted == {"EDGE"}
-    assert set(manifest.withheld) == {"WALK", "SHORT"}
+    assert set(manifest.withheld["direction"]) == {"WALK (1 d)", "SHORT (1 d)"}
     for version in manifest.versions:
         _, certificate = read_certified(project.store.root, version.asset, version.partition, version.sha256)
         assert certificate.passed
     by_people = json.loads((Path(project.settings.store_url) / "manifest" / "release.json").read_text())
     assert by_people["versions"] == [
-        {"asset": v.asset, "partition": v.partition, "sha256": v.sha256, "horizon": None}
+        {"asset": v.asset, "partition": v.partition, "sha256": v.sha256, "horizon": v.horizon}
         for v in manifest.versions
     ]
-    (why,) = manifest.withheld_variance.values()  # nobody has asked for it
+    (why,) = manifest.withheld["variance"].values()  # nobody has asked for it
     assert why.startswith("no model with skill: variance is not judged")
 
 
@@ -155,7 +158,7 @@ def test_certificate_lies_beside_the_artifact(project: Project, asset: str, part
     artifact = Path(project.store.location(certificate))
     assert artifact.is_file()
     assert artifact.with_name(f"{certificate.sha256}.certificate.json").is_file()
-    gates = collect_gates([*SYMBOL_ASSETS, *BASE_ASSETS, *OPTION_ASSETS, *FLEET_ASSETS])
+    gates = collect_gates(ASSETS)
     assert {verdict.gate for verdict in certificate.gates} == gates[asset]
     assert all(verdict.passed and verdict.message for verdict in certificate.gates)
 
@@ -224,7 +227,7 @@ def test_equal_seeds_give_equal_bytes_and_another_seed_does_not(tmp_path: Path) 
 
 
 def test_checks_of_partitioned_assets_carry_the_partition(project: Project) -> None:
-    for asset in SYMBOL_ASSETS:
+    for asset in (a for a in ASSETS if a.key.to_user_string() in PER_SYMBOL):
         specs = list(asset.check_specs)
         assert specs
         for spec in specs:

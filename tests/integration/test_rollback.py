@@ -12,17 +12,17 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from ml_assets.forecasts.direction import Promotion
 from ml_assets.forecasts.release import Release
-from ml_assets.forecasts.variance import VolatilityPromotion, VolatilityRule
-from ml_assets.forecasts.variance.verdicts import HorizonVerdict
+from ml_assets.forecasts.targets import TARGETS, VARIANCE
+from ml_assets.forecasts.verdicts import Verdict
 from ml_assets.gates.core import GateResult
 from ml_assets.storage.artifact import Artifact
 from orchestration.assets.release import release
 from orchestration.gating import Staged, collect_gates, gated_asset, verified
 from orchestration.gating.io_manager import GatedIOManager
+from orchestration.settings import Settings
 from tests.integration import toys
-from tests.unit.skill.test_release import Fleet, fleet
+from tests.unit.forecasts.test_release import Fleet, fleet
 
 __all__ = ["fleet"]  # the fixture
 
@@ -46,13 +46,13 @@ class Served:
             ),
             "latency_benchmark": toys.Toy(f"latency {self.number}"),
             "pinn_weights": toys.Toy(f"network {self.number}"),
-            "volatility_promotion": VolatilityPromotion(
-                VolatilityRule(),
+            "volatility_promotion": VARIANCE.promotion(
+                VARIANCE.rule,
                 [1],
-                [HorizonVerdict("A", 1, "REJECT", f"number {self.number}", 0, None, None, 1.0, 1.0, 0)],
+                [Verdict("A", 1, "REJECT", f"number {self.number}", 0, None, None, None, None, 1.0, 1.0, 0)],
                 [],
                 None,
-                {},
+                [],
             ),
         }
         # The measurement names the network that it measured, as the real one does.
@@ -67,7 +67,7 @@ class Served:
             [*made, release],
             selection=list(names),
             instance=self.instance,
-            resources={"store": self.fleet.store, "io_manager": io_manager},
+            resources={"store": self.fleet.store, "settings": Settings(), "io_manager": io_manager},
             run_config={"ops": {"release": {"config": {"rollback_to": back_to}}}} if back_to else None,
             raise_on_error=False,
         )
@@ -108,7 +108,8 @@ def _source(name: str, value: Artifact, upstream: str | None) -> dg.AssetsDefini
 
 
 def _decode(kind: str, data: bytes) -> Artifact:
-    known: dict[str, Any] = {k.kind: k for k in (Promotion, VolatilityPromotion, Release, toys.Toy)}
+    kinds = (*(target.promotion for target in TARGETS), Release, toys.Toy)
+    known: dict[str, Any] = {k.kind: k for k in kinds}
     found: Artifact = known[kind].from_bytes(data)
     return found
 

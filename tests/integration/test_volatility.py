@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from ml_assets.forecasts.controls import DIRECTION_CONTROLS, VARIANCE, WALK
-from ml_assets.forecasts.direction import Promotion
+from ml_assets.forecasts.controls import DIRECTION_CONTROLS, WALK
+from ml_assets.forecasts.controls import VARIANCE as PLANTED
 from ml_assets.forecasts.release import Release
-from ml_assets.forecasts.variance import VolatilityPromotion, VolatilityReport
-from orchestration.assets.volatility_verdict import volatility_promotion
-from orchestration.definitions import VOLATILITY_ASSETS
+from ml_assets.forecasts.targets import DIRECTION, VARIANCE
+from ml_assets.forecasts.variance import VolatilityReport
+from ml_assets.forecasts.verdicts import Promotion
+from orchestration.definitions import ASSETS
 from orchestration.gating import collect_gates
 from tests.integration.conftest import FolderRun, copied
 from tests.integration.project import Project
@@ -33,8 +34,8 @@ def ran(variance_run: FolderRun, tmp_path_factory: pytest.TempPathFactory) -> It
         yield run
 
 
-def verdicts(project: Project) -> VolatilityPromotion:
-    return VolatilityPromotion.from_bytes(project.store.read("volatility_promotion")[0])
+def verdicts(project: Project) -> Promotion:
+    return VARIANCE.promotion.from_bytes(project.store.read("volatility_promotion")[0])
 
 
 def test_every_symbol_and_horizon_has_a_verdict_and_the_controls_come_out_as_they_must(
@@ -45,15 +46,15 @@ def test_every_symbol_and_horizon_has_a_verdict_and_the_controls_come_out_as_the
     assert {(v.symbol, v.horizon) for v in found.verdicts} == PLACES
     controls = {(v.symbol, v.horizon): v.verdict for v in found.controls}
     assert found.void is None, controls
-    assert controls[VARIANCE, 1] == "PROMOTE"
+    assert controls[PLANTED, 1] == "PROMOTE"
     assert "PROMOTE" not in (controls[WALK, 1], controls[WALK, 5])
     assert {(v.symbol, v.horizon) for v in found.verdicts if v.verdict == "PROMOTE"} == {LEARNT}
-    assert VARIANCE in ran.output
+    assert PLANTED in ran.output
 
 
 def test_everything_is_certified_by_every_gate(ran: FolderRun) -> None:
-    gates = collect_gates([*VOLATILITY_ASSETS, volatility_promotion])
-    for asset in gates:
+    gates = collect_gates(ASSETS)
+    for asset in ("volatility_weights", "volatility_report", "volatility_promotion"):
         certificate = ran.project.current(asset, None if asset == "volatility_promotion" else "WALK")
         assert {verdict.gate for verdict in certificate.gates} == gates[asset]
         assert all(verdict.passed for verdict in certificate.gates)
@@ -71,13 +72,13 @@ def test_the_release_names_the_model_with_skill_and_says_where_there_is_none(
     (added,) = [version for version in release.versions if version not in before.versions]
     assert (added.asset, added.partition, added.horizon) == ("volatility_weights", *LEARNT)
     assert len(release.versions) == len(before.versions) + 1
-    assert set(release.withheld_variance) == {f"{symbol} ({h} d)" for symbol, h in PLACES - {LEARNT}}
-    assert all(why.startswith("no model with skill: ") for why in release.withheld_variance.values())
+    assert set(release.withheld["variance"]) == {f"{symbol} ({h} d)" for symbol, h in PLACES - {LEARNT}}
+    assert all(why.startswith("no model with skill: ") for why in release.withheld["variance"].values())
 
 
 def test_the_control_of_variance_is_nobody_where_direction_is_judged(ran: FolderRun) -> None:
     assert ran.project.run("fleet_verdict").success
-    judged = Promotion.from_bytes(ran.project.store.read("promotion")[0])
+    judged = DIRECTION.promotion.from_bytes(ran.project.store.read("promotion")[0])
     assert {v.symbol for v in judged.controls} == set(DIRECTION_CONTROLS)
     assert {v.symbol for v in judged.verdicts} == {"EDGE", "WALK", "SHORT"}
 
@@ -88,8 +89,8 @@ def test_report_leaves_a_page_and_a_picture(ran: FolderRun) -> None:
     page = (folder / "WALK.md").read_text()
     report = VolatilityReport.from_bytes(ran.project.store.read("volatility_report", "WALK")[0])
     for score in report.scores:
-        assert f"{score.qlike['model']:.4f}" in page
-        assert f"{score.p_values['garch']:.4f}" in page
+        assert f"{score.level:.4f}" in page
+        assert f"{score.figures['p_value']['garch']:.4f}" in page
 
 
 def test_weights_of_another_split_are_not_scored(ran: FolderRun) -> None:

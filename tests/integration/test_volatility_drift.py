@@ -11,7 +11,8 @@ import pytest
 from dagster._core.scheduler.instigation import TickStatus
 
 from ml_assets.forecasts.release import Release
-from ml_assets.forecasts.variance.drift import VolatilityDriftReport
+from ml_assets.forecasts.targets import DIRECTION, VARIANCE
+from ml_assets.forecasts.variance.drift import VarianceDrift
 from orchestration.automation.alerts import alert_of
 from orchestration.automation.fleet import FLEET_RUN, REASON
 from orchestration.fleet.state import stale_verdict
@@ -29,8 +30,8 @@ def open_fleet(variance_run: FolderRun, tmp_path: Path, monkeypatch: pytest.Monk
     return lambda **settings: automated(variance_run, tmp_path, monkeypatch, **settings)
 
 
-def look(fleet: Automated) -> VolatilityDriftReport:
-    return VolatilityDriftReport.from_bytes(fleet.store.read("volatility_drift_report", "UNEVEN")[0])
+def look(fleet: Automated) -> VarianceDrift:
+    return VarianceDrift.from_bytes(fleet.store.read("volatility_drift_report", "UNEVEN")[0])
 
 
 def test_a_model_in_its_own_market_is_left_alone(variance_run: FolderRun, open_fleet: Open) -> None:
@@ -120,5 +121,5 @@ def test_a_variance_step_that_fails_fails_the_run_and_leaves_the_verdict_on_dire
 
 def test_the_release_names_the_model_that_is_watched(variance_run: FolderRun) -> None:
     release = Release.from_bytes(variance_run.project.store.read("release")[0])
-    assert release.version("volatility_weights", "UNEVEN", 1) is not None
-    assert release.version("mamba_weights", "UNEVEN") is None
+    assert 1 in release.models(VARIANCE, "UNEVEN")
+    assert not release.models(DIRECTION, "UNEVEN")

@@ -9,20 +9,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ml_assets.forecasts.variance.start import StartRule
-from ml_assets.mamba.trained import TrainedModel
+from ml_assets.mamba.trained import TrainedMamba
 
 __all__ = ["VolatilityWeights"]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class VolatilityWeights(TrainedModel):
+class VolatilityWeights(TrainedMamba):
     """The outcome of one training on a symbol's variance (artifact of kind ``'volatility_weights'``).
 
     `known_until` is the last day that a training or validation label ends on, `data_sha256` that of the rows,
     see `VarianceSet.sha256`. `validation` holds ``rows``; the mean loss at each horizon, of the model and of
     the start (``loss_5``, ``start_loss_5``), relative to the start: 1 is what a perfect level without any
     knowledge of its changes would have; and ``best_epoch``. See
-    :class:`~ml_assets.mamba.trained.TrainedModel` for the other fields.
+    :class:`~ml_assets.mamba.trained.TrainedMamba` for the other fields.
 
     Parameters
     ----------

@@ -1,102 +1,148 @@
-"""Gates on the release: only certified versions, only of promoted symbols."""
+"""Gates on the release: only certified versions, only of places that have a model in service."""
 
 from __future__ import annotations
 
-from ml_assets.forecasts.direction import Promotion
-from ml_assets.forecasts.release import Release, judged_weights, target_of
-from ml_assets.forecasts.variance import VolatilityPromotion
-from ml_assets.gates.core import GateResult
+from dataclasses import dataclass
+
+from ml_assets.forecasts.release import Release, Verdicts, judged_weights
+from ml_assets.forecasts.targets import TARGETS
+from ml_assets.forecasts.verdicts import Promotion, place_name
+from ml_assets.gates._verdict import Tally, require, verdict
+from ml_assets.gates.core import Gate, GateResult
 from ml_assets.storage import ArtifactStore, Certificate, NotCertified
 
-__all__ = ["every_version_certified", "judged_version", "measured_version", "only_promoted"]
+__all__ = ["RELEASE_GATES", "ReleaseEvidence"]
 
 
-def every_version_certified(store: ArtifactStore, release: Release) -> GateResult:
-    """Read every version that is released or passed over through its certificate, bytes and all."""
-    name = "every_version_certified"
-    named = [(v.asset, v.partition, v.sha256) for v in release.versions]
-    named += [(asset, None, sha256) for asset, sha256 in release.passed_over.items()]
-    for version in named:
-        try:
-            store.read(*version)
-        except NotCertified as error:
-            return GateResult(name, False, str(error), len(named))
-    return GateResult(name, True, f"{len(named)} versions verified", len(named))
+@dataclass(frozen=True)
+class ReleaseEvidence:
+    """What a release is judged by.
 
-
-def only_promoted(
-    promotion: Promotion, release: Release, variance: VolatilityPromotion | None = None
-) -> GateResult:
-    """Compare the released symbols with the promoted ones; the rest must be withheld with a reason.
-
-    Without verdicts on variance no model of it may be released.
+    Parameters
+    ----------
+    store : ArtifactStore
+    verdicts : mapping of str to Promotion or str
+        By the name of a target: the verdicts that were read, or why there are none.
+    latency : Certificate
+        Of the measurement of the option network.
     """
-    released = {v.partition for v in release.versions if v.asset == "mamba_weights"}
-    promoted = set(promotion.champions)
-    judged = {v.symbol for v in promotion.verdicts} | promoted
-    passed = released == promoted and set(release.withheld) == judged - promoted
-    message = f"{len(released)} of {len(judged)} symbols released, {len(release.withheld)} withheld"
-    if not passed:
-        message += f"; released but not promoted {sorted(map(str, released - promoted))}, "
-        message += f"promoted but not released {sorted(map(str, promoted - released))}"
-    if passed:
-        passed, said = _only_promoted_variance(variance, release)
-        message += f"; variance: {said}"
-    return GateResult("only_promoted", passed, message, len(judged))
+
+    store: ArtifactStore
+    verdicts: Verdicts
+    latency: Certificate
 
 
-def _only_promoted_variance(variance: VolatilityPromotion | None, release: Release) -> tuple[bool, str]:
-    released = {f"{v.partition} ({v.horizon} d)" for v in release.versions if v.asset == "volatility_weights"}
-    if variance is None:
-        return not released, f"not judged, {len(released)} models released"
-    promoted = {f"{one.symbol} ({one.horizon} d)" for one in variance.served()}
-    judged = {f"{v.symbol} ({v.horizon} d)" for v in variance.verdicts} | promoted
-    passed = released == promoted and set(release.withheld_variance) == judged - promoted
-    return passed, f"released {sorted(released)}, promoted {sorted(promoted)} of {len(judged)}"
+def every_version_certified(release: Release, evidence: ReleaseEvidence) -> GateResult:
+    """Read every version that is released or passed over through its certificate, bytes and all."""
+
+    def inspect(tally: Tally) -> str:
+        named = [(v.asset, v.partition, v.sha256) for v in release.versions]
+        named += [(asset, None, sha256) for asset, sha256 in release.passed_over.items()]
+        for version in named:
+            tally.checked += 1
+            try:
+                evidence.store.read(*version)
+            except NotCertified as error:
+                require(False, str(error))
+        return f"{len(named)} versions verified"
+
+    return verdict("every_version_certified", inspect)
 
 
-def measured_version(latency: Certificate, release: Release) -> GateResult:
-    """Require that the released option network is the very version whose latency passed its gate."""
-    released = [v.sha256 for v in release.versions if v.asset == "pinn_weights"]
-    measured = latency.inputs.get("pinn_weights")
-    message = f"released option network {[s[:12] for s in released]}, measured {str(measured)[:12]}"
-    return GateResult("measured_version", released == [measured], message, len(released))
+def only_promoted(release: Release, evidence: ReleaseEvidence) -> GateResult:
+    """Compare the released places with those in service; the rest must be withheld with a reason.
+
+    Without verdicts on a target no model of it may be released.
+    """
+
+    def inspect(tally: Tally) -> str:
+        require(
+            set(release.withheld) == set(evidence.verdicts),
+            f"withheld is said of {sorted(release.withheld)}, judged were {sorted(evidence.verdicts)}",
+        )
+        counts = []
+        for target in TARGETS:
+            judged = evidence.verdicts.get(target.name, "it was not judged")
+            released = {
+                (str(v.partition), v.horizon or 0) for v in release.versions if v.asset == target.weights
+            }
+            promoted = set(judged.promoted()) if isinstance(judged, Promotion) else set()
+            tried = {v.place for v in judged.verdicts} if isinstance(judged, Promotion) else set()
+            tally.checked += len(tried | promoted | released)
+            for place in sorted(released ^ promoted):
+                what = "released but not promoted" if place in released else "promoted but not released"
+                require(False, f"{target.name}: {place_name(*place)} is {what}")
+            if isinstance(judged, Promotion):
+                silent = {place_name(*place) for place in tried - promoted}
+                said = set(release.withheld[target.name])
+                require(said == silent, f"{target.name}: withheld are {sorted(said ^ silent)[:3]}")
+            counts.append(f"{target.name}: {len(released)} of {len(tried | promoted)} places released")
+        return "; ".join(counts)
+
+    return verdict("only_promoted", inspect)
 
 
-def judged_version(
-    store: ArtifactStore,
-    promotion: Promotion,
-    release: Release,
-    variance: VolatilityPromotion | None = None,
-) -> GateResult:
+def judged_version(release: Release, evidence: ReleaseEvidence) -> GateResult:
     """Require that released weights are the very version that the champion's report had scored.
 
     The chain is walked anew: the verdicts name the report, the report's certificate names the weights.
     """
-    name = "judged_version"
     champions = {
-        (target_of(of).weights, one.symbol, one.horizon): (target_of(of), one)
-        for of in (promotion, variance)
-        if of is not None
-        for one in of.served()
+        (target.weights, *served.place): (target, served)
+        for target in TARGETS
+        if isinstance(judged := evidence.verdicts.get(target.name), Promotion)
+        for served in judged.champions
     }
-    for version in release.versions:
-        if version.asset == "pinn_weights":
-            continue
-        place = f"{version.partition}" + ("" if version.horizon is None else f" ({version.horizon} d)")
-        found = champions.get((version.asset, str(version.partition), version.horizon))
-        if found is None:
-            return GateResult(name, False, f"{place}: released, but no model of it is in service", 1)
-        try:
-            judged = judged_weights(store, *found).sha256
-        except NotCertified as error:
-            return GateResult(name, False, f"{place}: no certified report behind its verdict: {error}", 1)
-        champion = found[1].champion
-        if not version.sha256 == judged == champion.weights_sha256:
-            message = (
+
+    def inspect(tally: Tally) -> str:
+        for version in release.versions:
+            tally.checked += 1
+            if version.asset == "pinn_weights":
+                continue
+            place = place_name(str(version.partition), version.horizon or 0)
+            target_served = champions.get((version.asset, str(version.partition), version.horizon or 0))
+            require(target_served is not None, f"{place}: released, but no model of it is in service")
+            assert target_served is not None
+            try:
+                judged = judged_weights(evidence.store, *target_served).sha256
+            except NotCertified as error:
+                require(False, f"{place}: no certified report behind its verdict: {error}")
+            champion = target_served[1].champion
+            require(
+                version.sha256 == judged == champion.weights_sha256,
                 f"{place}: released {version.sha256[:12]}, champion {champion.weights_sha256[:12]}, but "
-                f"{judged[:12]} was judged"
+                f"{judged[:12]} was judged",
             )
-            return GateResult(name, False, message, 1)
-    count = len(release.versions)
-    return GateResult(name, True, f"{count} released versions traced to their verdicts", count)
+        return f"{tally.checked} released versions traced to their verdicts"
+
+    return verdict("judged_version", inspect)
+
+
+def measured_version(release: Release, evidence: ReleaseEvidence) -> GateResult:
+    """Require that the released option network is the very version whose latency passed its gate."""
+
+    def inspect(tally: Tally) -> str:
+        released = [v.sha256 for v in release.versions if v.asset == "pinn_weights"]
+        measured, tally.checked = evidence.latency.inputs.get("pinn_weights"), len(released)
+        message = f"released option network {[s[:12] for s in released]}, measured {str(measured)[:12]}"
+        require(released == [measured], message)
+        return message
+
+    return verdict("measured_version", inspect)
+
+
+RELEASE_GATES: tuple[Gate[Release, ReleaseEvidence], ...] = (
+    Gate(
+        "every_version_certified",
+        "Each version released, or passed over, is read through its certificate.",
+        every_version_certified,
+    ),
+    Gate("only_promoted", "Released places are exactly those with a model in service.", only_promoted),
+    Gate("judged_version", "Released weights are the very version whose report was judged.", judged_version),
+    Gate(
+        "measured_version",
+        "The option network released is the one whose latency was measured.",
+        measured_version,
+    ),
+)
+"""Gates of ``release``."""

@@ -1,136 +1,272 @@
-"""Gates on the look at a champion: the right model, only days that are new, figures that can be derived."""
+"""Gates on a look at released models: the right ones, every new day, figures that can be derived."""
 
 from __future__ import annotations
 
-from math import comb
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
-import numpy as np
-
-from ml_assets.forecasts.drift import DriftReport, FeatureDrift
+from ml_assets.forecasts.direction import WalkForwardReport
+from ml_assets.forecasts.drift import DriftReport, Live
 from ml_assets.forecasts.release import Release
+from ml_assets.forecasts.target import Target
+from ml_assets.forecasts.targets import DIRECTION, VARIANCE
+from ml_assets.forecasts.variance import VolatilityReport
 from ml_assets.gates._verdict import Tally, require, verdict
-from ml_assets.gates.core import GateResult
+from ml_assets.gates.core import Gate, GateResult
+from ml_assets.gates.forecasts.direction_drift import quoted_direction, recompute_direction
+from ml_assets.gates.forecasts.feature_drift import features_recomputed
+from ml_assets.gates.forecasts.variance_drift import quoted_variance, recompute_variance
 from ml_assets.prices import PriceHistory
+from ml_assets.storage import ArtifactStore, Certificate, read_input
 from ml_assets.windows.rolling import Floats
 
-__all__ = ["drift_recomputed", "features_recomputed", "new_days_only", "released_version"]
-
-_QUANTILES, _STRETCHES = 64, 400  # as the test of the features is defined
+__all__ = ["DriftEvidence", "drift_gates"]
 
 
-def released_version(report: DriftReport, release: Release) -> GateResult:
-    """Require that the weights looked at are those which the release names."""
+@dataclass(frozen=True)
+class _Oracle:
+    """How the gates read a report of one target, and derive its drift again."""
+
+    report: Callable[[bytes], Any]
+    quoted: Callable[[Any, int], tuple[str, int, float]]
+    recompute: Callable[..., float]
+
+
+_ORACLES = {
+    DIRECTION.name: _Oracle(WalkForwardReport.from_bytes, quoted_direction, recompute_direction),
+    VARIANCE.name: _Oracle(VolatilityReport.from_bytes, quoted_variance, recompute_variance),
+}
+
+
+@dataclass(frozen=True)
+class _Won:
+    """Weights that were released at a horizon, and the report that won them the place."""
+
+    weights: str
+    report: Any
+    last_day: str
+
+
+@dataclass(frozen=True)
+class DriftEvidence:
+    """What a look at the released models of a symbol is judged by.
+
+    Parameters
+    ----------
+    target : Target
+    store : ArtifactStore
+    release : Certificate
+        Of the release that was read.
+    prices : PriceHistory
+        The certified prices, up to now.
+    live : mapping of int to Live
+        By horizon: the models that were looked at.
+    features : tuple or None
+        Features before and since, and their names; None where another target's watch looks at them.
+    block, false_alarms
+        Settings of the watch.
+    """
+
+    target: Target
+    store: ArtifactStore
+    release: Certificate
+    prices: PriceHistory
+    live: Mapping[int, Live]
+    features: tuple[Floats, Floats, tuple[str, ...]] | None
+    block: int
+    false_alarms: float
+
+    @property
+    def oracle(self) -> _Oracle:
+        """How reports of this target are read."""
+        return _ORACLES[self.target.name]
+
+    def won(self, symbol: str) -> dict[int, _Won]:
+        """What was released of a symbol by horizon, walked anew: release, verdicts, report, weights scored.
+
+        Raises
+        ------
+        NotCertified
+            If a link of the chain cannot be verified any more.
+        """
+        return {h: self._won(symbol, h, sha256) for h, sha256 in self._released(symbol).items()}
+
+    def _released(self, symbol: str) -> dict[int, str]:
+        manifest = Release.from_bytes(self.store.read("release", None, self.release.sha256)[0])
+        return {
+            v.horizon: v.sha256
+            for v in manifest.versions
+            if (v.asset, v.partition) == (self.target.weights, symbol) and v.horizon is not None
+        }
+
+    def _won(self, symbol: str, horizon: int, released: str) -> _Won:
+        champion = next(s.champion for s in self._judged.champions if s.place == (symbol, horizon))
+        data, certificate = self.store.read(self.target.report, symbol, champion.report_sha256)
+        _, scored = read_input(self.store, certificate, self.target.weights, symbol)
+        weights = scored.sha256 if scored.sha256 == released else "none: another version was scored"
+        return _Won(weights, self.oracle.report(data), champion.scored_until)
+
+    @cached_property
+    def _judged(self) -> Any:
+        data = read_input(self.store, self.release, self.target.verdicts, None)[0]
+        return self.target.promotion.from_bytes(data)
+
+
+def released_version(report: DriftReport, evidence: DriftEvidence) -> GateResult:
+    """Each look is at the released weights of its horizon, and quotes the report that won them."""
 
     def inspect(tally: Tally) -> str:
-        named = [
-            v.sha256 for v in release.versions if (v.asset, v.partition) == ("mamba_weights", report.symbol)
-        ]
-        tally.checked = 1
-        require(named == [report.champion], f"{report.symbol}: looked at {report.champion}, released {named}")
-        return f"looked at {report.champion[:12]}, the released version"
+        won = evidence.won(report.symbol)
+        for look in report.looks:
+            where = f"{report.symbol} over {look.horizon} day(s)"
+            tally.checked += 1
+            due = won.get(look.horizon)
+            require(due is not None, f"{where}: looked at {look.champion}, but nothing is released")
+            assert due is not None
+            require(
+                due.weights == look.champion, f"{where}: looked at {look.champion}, released {due.weights}"
+            )
+            baseline, days, level = evidence.oracle.quoted(due.report, look.horizon)
+            actual, expected = (look.judged_until, look.baseline), (due.last_day, baseline)
+            require(actual == expected, f"{where}: {actual} quoted, the report says {expected}")
+            require(
+                look.drift.reported_days == days and abs(look.drift.reported_level - level) <= 1e-9,
+                f"{where}: {look.drift.reported_level} on {look.drift.reported_days} days quoted, the report "
+                f"has {level} on {days}",
+            )
+        return f"{tally.checked} released versions, as their reports say"
 
     return verdict("released_version", inspect)
 
 
-def new_days_only(report: DriftReport, prices: PriceHistory) -> GateResult:
-    """Require that each scored day is a trading day after the last judged one, and none counts twice."""
+def new_days_only(report: DriftReport, evidence: DriftEvidence) -> GateResult:
+    """Require of each released horizon every new day of the full blocks, once; none before, none left out.
+
+    A day is new if its outcome shares no day with the last judged one. It counts if its outcome is known, and
+    if it shares no day with the one before, where the target scores distinct outcomes.
+    """
 
     def inspect(tally: Tally) -> str:
-        traded = {str(day.date()) for day in prices.dates}
-        for before, day in zip([report.judged_until, *report.dates], report.dates, strict=False):
-            tally.checked += 1
-            require(before < day, f"{report.symbol}: {day} was scored after {before}")
-            require(day in traded, f"{report.symbol}: {day} has no price")
-        return f"{tally.checked} days after {report.judged_until}, each once"
+        history = [str(day.date()) for day in evidence.prices.dates]
+        looks = {look.horizon: look for look in report.looks}
+        require(len(looks) == len(report.looks), f"{report.symbol}: a horizon was looked at twice")
+        for h, due in sorted(evidence.won(report.symbol).items()):
+            last = sum(day <= due.last_day for day in history) - 1
+            new = history[last + h : len(history) - h : 1 if evidence.target.overlapping else h]
+            expected = new[: len(new) // evidence.block * evidence.block]
+            actual = looks[h].dates if h in looks else []
+            odd = next((p for p in zip(actual, expected, strict=False) if p[0] != p[1]), None)
+            require(
+                actual == expected,
+                f"{report.symbol} over {h} day(s): {len(actual)} days looked at, {len(expected)} expected "
+                f"since {due.last_day}" + (f"; {odd[0]} stands for {odd[1]}" if odd else ""),
+            )
+            tally.checked += len(expected)
+        return f"{tally.checked} new days, each once"
 
     return verdict("new_days_only", inspect)
 
 
-def drift_recomputed(report: DriftReport, *, block: int) -> GateResult:
-    """Count the right days again, and sum the exact test's probabilities in whole numbers."""
+def drift_recomputed(report: DriftReport, evidence: DriftEvidence) -> GateResult:
+    """Derive outcomes, level and p-value of each look again, by the oracle of the target."""
 
     def inspect(tally: Tally) -> str:
-        found = report.accuracy
-        days, hits = len(report.hits), sum(report.hits)
-        tally.checked = days
-        require(len(report.dates) == days, f"{len(report.dates)} dates for {days} outcomes")
-        require(
-            (days, hits) == (found.days, found.hits) and days == found.look * block,
-            f"{report.symbol}: {found.hits} of {found.days} reported, {hits} of {days} counted",
-        )
-        right, total = hits + found.reported_hits, days + found.reported_days
-        worse = sum(comb(right, k) * comb(total - right, days - k) for k in range(hits + 1) if k <= right)
-        p = worse / comb(total, days)
-        require(
-            abs(p - found.p_value) <= 1e-9 + 1e-6 * p,
-            f"{report.symbol}: p {found.p_value} reported, {p} counted",
-        )
-        tally.figures = {"live_accuracy": hits / days, "p_value": p}
-        return f"{hits} of {days} days right, p {p:.3g}"
+        won = evidence.won(report.symbol)
+        for look in report.looks:
+            where, h = f"{report.symbol} over {look.horizon} day(s)", look.horizon
+            lengths = {len(look.dates), len(look.forecast), len(look.realized)}
+            require(len(lengths) == 1, f"{where}: lengths {sorted(lengths)} differ")
+            p = evidence.oracle.recompute(
+                where, look, evidence.live[h], won[h].report, evidence.block, evidence.false_alarms
+            )
+            tally.checked += len(look.dates)
+            tally.figures |= {f"p_value_{h}": p, f"level_{h}": look.drift.level}
+        return f"{tally.checked} days scored again, p-values recomputed"
 
     return verdict("drift_recomputed", inspect)
 
 
-def features_recomputed(
-    symbol: str,
-    found: FeatureDrift | None,
-    features: tuple[Floats, Floats, tuple[str, ...]],
-    *,
-    block: int,
-    limit: float,
-) -> GateResult:
-    """Compare the last block's features with the days before once more, by sorting and searching.
-
-    Parameters
-    ----------
-    symbol : str
-    found : FeatureDrift or None
-        What the report says; None only where the days before hold too few separate blocks.
-    features
-        Of the days up to the last judged one, (m, F); of the new days, (n, F); names.
-    block, limit
-        As the report was made with.
-    """
+def forecasts_reproduced(report: DriftReport, evidence: DriftEvidence) -> GateResult:
+    """Ask the released weights once more: the same forecasts must come out, bit for bit."""
 
     def inspect(tally: Tally) -> str:
-        before, since, names = features
-        recent = since[-block:]
-        m, n = len(before), len(recent)
-        least = 1.0 / (1 + m // max(n, 1))
-        tally.checked = 1
-        if n < 2 or least > limit:
-            require(found is None, f"{symbol}: {m} days before and {n} since are too few to compare")
-            return f"{m} days before are too few to compare {n} with, and none were"
-        require(found is not None, f"{symbol}: features can be compared, and were not")
-        assert found is not None
-        starts = sorted({int(i) for i in np.linspace(0, m - n, min(_STRETCHES, m - n + 1))})
-        ratios, then = [], []
-        for column, now in zip(before.T, recent.T, strict=True):
-            grid = np.quantile(column, np.linspace(0, 1, _QUANTILES))
-            of_stretches = [
-                _distance(column[i : i + n], np.delete(column, np.s_[i : i + n]), grid) for i in starts
-            ]
-            typical = max(sum(of_stretches) / len(starts), 1.0 / n)
-            ratios.append(_distance(now, column, grid) / typical)
-            then.append(np.array(of_stretches) / typical)
-        worst = int(np.argmax(ratios))
-        beyond = sum(np.max(then, axis=0) >= ratios[worst])
-        p = max((1 + int(beyond)) / (1 + len(starts)), least)
-        tally.checked = len(starts) * len(names)
-        said, due = (found.days, found.reference_days, found.limit), (n, m, limit)
-        require(said == due, f"{symbol}: days, days before and limit {said} reported, {due} are there")
-        furthest = found.feature in names and ratios[names.index(found.feature)] >= (1 - 1e-9) * ratios[worst]
-        require(
-            furthest and abs(found.p_value - p) <= 1.5 / len(starts),
-            f"{symbol}: {found.feature} with p {found.p_value} reported, {names[worst]} with p {p} found",
-        )
-        tally.figures = {"p_features": p}
-        return f"{names[worst]} is the feature furthest off, p {p:.3g}"
+        for look in report.looks:
+            again = evidence.live[look.horizon].forecast()[: len(look.dates)].tolist()
+            require(len(again) == len(look.forecast), f"{len(look.forecast)} forecasts, {len(again)} days")
+            for day, reported, expected in zip(look.dates, look.forecast, again, strict=True):
+                tally.checked += 1
+                require(
+                    reported == expected,
+                    f"{report.symbol} {day} over {look.horizon} day(s): reported {reported!r}, the "
+                    f"weights say {expected!r}",
+                )
+        return f"{tally.checked} forecasts reproduced exactly"
 
-    return verdict("features_recomputed", inspect)
+    return verdict("forecasts_reproduced", inspect)
 
 
-def _distance(some: Floats, others: Floats, grid: Floats) -> float:
-    """Largest difference of two distribution functions at the points of a grid."""
-    a, b = (np.searchsorted(np.sort(x), grid, side="right") / len(x) for x in (some, others))
-    return float(np.abs(a - b).max())
+def _features_recomputed(report: DriftReport, evidence: DriftEvidence) -> GateResult:
+    if evidence.features is None:
+        message = "the watch of another target looks at the features of this symbol"
+        return GateResult("features_recomputed", report.features is None, message, 1)
+    return features_recomputed(
+        report.symbol, report.features, evidence.features, block=evidence.block, limit=evidence.false_alarms
+    )
+
+
+def _recomputed_and_reproduced(report: DriftReport, evidence: DriftEvidence) -> GateResult:
+    """Both, under the one name that certificates of direction have always had."""
+    first = drift_recomputed(report, evidence)
+    return first if not first.passed else _joined(first, forecasts_reproduced(report, evidence))
+
+
+def _joined(first: GateResult, second: GateResult) -> GateResult:
+    if not second.passed:
+        return second
+    message, checked = f"{first.message}; {second.message}", first.checked + second.checked
+    return GateResult(first.gate, True, message, checked, first.figures)
+
+
+def drift_gates(target: Target) -> Sequence[Gate[DriftReport, DriftEvidence]]:
+    """Gates of the watch of a target."""
+    if target is DIRECTION:
+        figures = [
+            Gate(
+                "drift_recomputed",
+                "Outcomes, right days and p-value derived again; the released weights say the same.",
+                _recomputed_and_reproduced,
+            )
+        ]
+    else:
+        figures = [
+            Gate(
+                "drift_recomputed",
+                "Outcomes, baselines, losses and p-values derived again from the raw prices.",
+                drift_recomputed,
+            ),
+            Gate(
+                "forecasts_reproduced",
+                "The released weights, asked once more, say the same.",
+                forecasts_reproduced,
+            ),
+        ]
+    return [
+        Gate(
+            "released_version",
+            "The weights looked at are those released, and their reports are quoted rightly.",
+            released_version,
+        ),
+        Gate(
+            "new_days_only",
+            "Every new day of the full blocks of each released horizon, once, and no other.",
+            new_days_only,
+        ),
+        *figures,
+        Gate(
+            "features_recomputed",
+            "Distances of the features and their p-value derived again.",
+            _features_recomputed,
+        ),
+    ]

@@ -20,7 +20,7 @@ from scipy.optimize import minimize
 from scipy.stats import qmc
 from threadpoolctl import threadpool_limits
 
-from ml_assets.gates.options.options import pinn_gates
+from ml_assets.gates.options.european import pinn_gates
 from ml_assets.pinn.adam import adam
 from ml_assets.pinn.european.physics import propagate
 from ml_assets.pinn.optimization import Problem, recovering

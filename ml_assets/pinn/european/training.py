@@ -9,10 +9,10 @@ import numpy.typing as npt
 from scipy.stats import qmc
 
 from ml_assets.pinn.european.physics import Points, compile_loss, edge_points, points_from
+from ml_assets.pinn.european.recipe import Domain, PinnRecipe
+from ml_assets.pinn.european.weights import PinnWeights, initial_parameters
 from ml_assets.pinn.optimization import Problem, optimize
 from ml_assets.pinn.progress import ProgressCallback
-from ml_assets.pinn.recipe import Domain, PinnRecipe
-from ml_assets.pinn.weights import PinnWeights, initial_parameters
 from ml_assets.training.backend import tf
 
 __all__ = ["collocation", "train_pinn", "training_problem"]

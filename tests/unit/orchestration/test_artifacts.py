@@ -11,7 +11,7 @@ from orchestration.gating.decoding import _KINDS, decode
 
 
 def test_decodes_what_was_encoded() -> None:
-    release = Release([], {"A": "REJECT: no skill"})
+    release = Release([], {"direction": {"A (1 d)": "REJECT: no skill"}})
     assert decode("release", release.to_bytes()) == release
 
 

@@ -13,16 +13,23 @@ import dagster as dg
 import pytest
 
 from ml_assets.forecasts.release import Release, bring_back
-from ml_assets.forecasts.variance import VolatilityPromotion, VolatilityRule
-from ml_assets.forecasts.variance.verdicts import HorizonVerdict
-from ml_assets.gates.fleet.release import every_version_certified
+from ml_assets.forecasts.targets import DIRECTION, VARIANCE
+from ml_assets.forecasts.verdicts import Promotion, Verdict
+from ml_assets.gates.fleet.release import RELEASE_GATES
 from ml_assets.storage import Certificate
 from orchestration.assets.release import ReleaseConfig, release
 from orchestration.fleet.state import stale_verdict
 from orchestration.gating import Certified, Refusal
-from tests.unit.skill.test_release import Fleet, fleet, publish
+from tests.unit.forecasts.fleets import publish, release_gates
+from tests.unit.forecasts.test_release import Fleet, fleet
 
 __all__ = ["fleet"]  # the fixture
+
+
+def certified(fleet: Fleet, manifest: Release) -> bool:
+    """Whether the gate reads every version that a release names."""
+    results = release_gates(fleet.store, {}, fleet.latency, manifest)
+    return results["every_version_certified"].passed
 
 
 @dataclass(frozen=True)
@@ -47,7 +54,7 @@ class Released:
         newest = {a: store.current(a) for a in ("promotion", "latency_benchmark", "pinn_weights")}
         earlier = Release.from_bytes(store.read("release", None, to.sha256)[0])
         marked = bring_back(earlier, to.inputs, {a: c.sha256 for a, c in newest.items() if c is not None})
-        assert every_version_certified(store, marked).passed
+        assert certified(self.fleet, marked)
         return publish(store, "release", marked.to_bytes(), dict(to.inputs))
 
     @property
@@ -123,7 +130,7 @@ def test_a_manifest_without_the_marker_is_read(released: Released) -> None:
 
 def test_a_version_that_nobody_certified_cannot_be_passed_over(released: Released) -> None:
     forged = dataclasses.replace(released.fleet.compose(), passed_over={"promotion": "f" * 64})
-    assert not every_version_certified(released.fleet.store, forged).passed
+    assert not certified(released.fleet, forged)
 
 
 def test_a_verdict_on_disk_that_was_damaged_is_asked_for_again(released: Released) -> None:
@@ -137,21 +144,23 @@ def test_a_rollback_from_verdicts_that_were_closed_by_hand_stays(released: Relea
     """Who finds the newest verdicts on variance wrong closes a gate of theirs and goes back."""
     fleet = released.fleet
 
-    def judge(why: str) -> Certified[VolatilityPromotion]:
-        verdict = HorizonVerdict("A", 1, "REJECT", why, 0, None, None, 1.0, 1.0, 0)
-        found = VolatilityPromotion(VolatilityRule(), [1], [verdict], [], None, {})
+    def judge(why: str) -> Certified[Promotion]:
+        verdict = Verdict("A", 1, "REJECT", why, 0, None, None, None, None, 1.0, 1.0, 0)
+        found = VARIANCE.promotion(VARIANCE.rule, [1], [verdict], [], None, [])
         return Certified(found, publish(fleet.store, "volatility_promotion", found.to_bytes()))
 
-    def publish_release(variance: Certified[VolatilityPromotion] | Refusal, to: str = "") -> Certificate:
+    def publish_release(variance: Certified[Promotion] | Refusal, to: str = "") -> Certificate:
         staged = inspect.unwrap(release.op.compute_fn.decorated_fn)(  # type: ignore[union-attr]
             ReleaseConfig(rollback_to=to),
-            Certified(fleet.verdicts, fleet.promotion),
             Certified(None, fleet.latency),
             Certified(None, fleet.options),
-            variance,
             fleet.store,
+            **{
+                DIRECTION.verdicts: Certified(fleet.verdicts, fleet.promotion),
+                VARIANCE.verdicts: variance,
+            },
         )
-        assert all(gate(staged.artifact).passed for gate in staged.gates.values())
+        assert all(gate.run(staged.artifact, staged.evidence).passed for gate in RELEASE_GATES)
         inputs = {one.label: one.certificate.sha256 for one in staged.inputs}
         return publish(fleet.store, "release", staged.artifact.to_bytes(), inputs)
 

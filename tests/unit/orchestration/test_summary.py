@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from ml_assets.forecasts.direction import decide
 from ml_assets.prices import Problem
 from ml_assets.storage import ArtifactStore, GateVerdict, certify
 from ml_assets.storage.artifact import Artifact
 from orchestration.cli.summary import print_summary
 from orchestration.fleet.run import RunOutcome
 from tests.pinn_fixtures import latency_report
+from tests.unit.forecasts.fleets import decide
 from tests.unit.skill.makers import judged, report, with_controls
 
 PASSED = RunOutcome("symbol_pipeline", "A", True, 17, 0, None, None, 12.3, "run-a")

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from ml_assets.gates.options.options import pinn_gates
+from ml_assets.gates.options.european import pinn_gates
 from ml_assets.pinn import black_scholes
 from ml_assets.pinn.quotes import make_quotes
 from tests.pinn_fixtures import random_weights

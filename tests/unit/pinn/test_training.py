@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ml_assets.gates.options.options import pinn_gates
+from ml_assets.gates.options.european import pinn_gates
 from ml_assets.pinn import Domain, OptionPricingPINN, PinnRecipe, PinnWeights
 from ml_assets.pinn.european.ansatz import network_jet, small_leg
 from tests.pinn_fixtures import random_weights

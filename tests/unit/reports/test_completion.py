@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from ml_assets.forecasts.direction import Promotion
-from ml_assets.forecasts.direction.verdicts import decide
+from ml_assets.forecasts.verdicts import Promotion
 from ml_assets.reports.completion import REQUIREMENTS, completion_pages
 from ml_assets.storage import ArtifactStore, GateVerdict
 from orchestration import definitions
 from orchestration.gating import collect_gates
+from tests.unit.forecasts.fleets import decide
 from tests.unit.skill.makers import judged, report, with_controls
 from tests.unit.storage.make import certificate
 

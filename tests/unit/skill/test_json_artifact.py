@@ -9,13 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ml_assets.forecasts.direction import Promotion, WalkForwardReport, decide
+from ml_assets.forecasts.direction import WalkForwardReport
 from ml_assets.forecasts.release import Release
+from ml_assets.forecasts.targets import DIRECTION
 from ml_assets.storage.artifact import Artifact, JsonArtifact
+from tests.unit.forecasts.fleets import decide
 from tests.unit.skill.makers import judged, report, scored, with_controls
 
 FLEET = with_controls({"A": judged(report("A", accuracy=0.58, p=1e-6)), "B": "crashed"})
-SAMPLES: list[Any] = [scored(), decide(FLEET), Release([], {"A": "REJECT: no skill"})]
+SAMPLES: list[Any] = [scored(), decide(FLEET), Release([], {"direction": {"A (1 d)": "REJECT: no skill"}})]
 
 
 @pytest.mark.parametrize("value", SAMPLES, ids=lambda v: v.kind)
@@ -41,12 +43,14 @@ def test_numbers_that_json_has_not_are_refused(number: float) -> None:
 
 
 def edited(value: JsonArtifact, **change: Any) -> bytes:
+    """Other fields, of the report and of its score."""
     fields = json.loads(value.to_bytes())
     for name, new in change.items():
+        of = fields if name in fields else fields["scores"][0]
         if new is None:
-            del fields[name]
+            del of[name]
         else:
-            fields[name] = new
+            of[name] = new
     return json.dumps(fields).encode()
 
 
@@ -59,8 +63,10 @@ def edited(value: JsonArtifact, **change: Any) -> bytes:
         {"horizon": 1.5},
         {"horizon": "1"},
         {"dates": [1, 2]},
-        {"probability": ["0.5"]},
-        {"baselines": {"majority": "high"}},
+        {"forecast": ["0.5"]},
+        {"symbol": 7},
+        {"folds": None},
+        {"levels": {"majority": "high"}},
         {"unknown": 1},
     ],
     ids=str,
@@ -77,7 +83,7 @@ def test_fields_within_fields_are_as_strict() -> None:
         fields = json.loads(decide(FLEET).to_bytes())
         fields["verdicts"][0].update(spoil)
         with pytest.raises(ValueError, match="validation error"):
-            Promotion.from_bytes(json.dumps(fields).encode())
+            DIRECTION.promotion.from_bytes(json.dumps(fields).encode())
 
 
 @pytest.mark.parametrize("data", [b"", b"{}", b"[]", b"null", b"\xff\xfe", b"{", Release([], {}).to_bytes()])
