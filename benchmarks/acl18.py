@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from benchmarks.acl18_data import Stock, load_stocks, pool_stocks
 from benchmarks.acl18_page import Row, page
-from ml_assets.forecasts.direction.baselines import boosting_forecast, logistic_forecast
+from ml_assets.forecasts.direction.forecasters import Trees, fit_logistic
 from ml_assets.mamba import MambaBaseWeights, MambaWeights, predict_outputs, train_base, train_mamba
 from ml_assets.training.backend import limit_threads
 from ml_assets.windows.augmentation import augment_sequences
@@ -32,6 +32,7 @@ __all__ = ["main"]
 PAGE = Path(__file__).parents[1] / "docs" / "ACL18_BENCHMARK.md"
 
 Bools = NDArray[np.bool_]
+Table = NDArray[np.float32]
 Floats = NDArray[np.float64]
 
 
@@ -75,11 +76,19 @@ def baselines(stocks: Sequence[Stock]) -> dict[str, Bools]:
     Z = np.concatenate([table[2] for table in tables])
     return {
         "always up": np.ones(len(Z), dtype=bool),
-        "logistic regression, per stock": np.concatenate([logistic_forecast(*table) for table in tables]),
-        "logistic regression, pooled": logistic_forecast(X, up, Z),
-        "gradient boosting, per stock": np.concatenate([boosting_forecast(*table) for table in tables]),
-        "gradient boosting, pooled": boosting_forecast(X, up, Z),
+        "logistic regression, per stock": np.concatenate([_logistic(*table) for table in tables]),
+        "logistic regression, pooled": _logistic(X, up, Z),
+        "gradient boosting, per stock": np.concatenate([_boosting(*table) for table in tables]),
+        "gradient boosting, pooled": _boosting(X, up, Z),
     }
+
+
+def _logistic(X: Table, up: Bools, Z: Table) -> Bools:
+    return np.asarray(fit_logistic(X, up).logits(Z) > 0)
+
+
+def _boosting(X: Table, up: Bools, Z: Table) -> Bools:
+    return np.asarray(Trees(X, up).probability(Z) > 0.5)
 
 
 def mamba_rows(runs: Sequence[Mamba]) -> list[Row]:

@@ -11,9 +11,9 @@ from collections import Counter
 import numpy as np
 
 from ml_assets.forecasts.controls import CONTROLS
+from ml_assets.forecasts.report import Score
 from ml_assets.forecasts.targets import VARIANCE
-from ml_assets.forecasts.variance import HorizonScore, VolatilityReport
-from ml_assets.forecasts.variance.fitted_baselines import BASELINES
+from ml_assets.forecasts.variance import BASELINES, VolatilityReport
 from ml_assets.storage import ArtifactStore
 
 
@@ -33,23 +33,23 @@ def main(root: str) -> None:
         print(f"{v.symbol} {v.horizon} d: gain {v.gain:+.4f}, p {v.p_value:.4f}, adjusted {v.adjusted_p:.3f}")
 
 
-def _print_table(horizon: int, scores: list[HorizonScore]) -> None:
-    names = [name for name in ("model", *BASELINES) if all(name in score.qlike for score in scores)]
+def _print_table(horizon: int, scores: list[Score]) -> None:
+    everybody = ("model", *(baseline.name for baseline in BASELINES))
+    names = [name for name in everybody if all(name in score.levels for score in scores)]
     print(f"\n{len(scores)} symbols, next {horizon} day(s)\n")
     print("| | " + " | ".join(names) + " |\n" + "|---" * (len(names) + 1) + "|")
     for figure, digits in (("qlike", 3), ("mse", 1)):
-        means = {name: np.mean([getattr(score, figure)[name] for score in scores]) for name in names}
+        tables = [score.levels if figure == "qlike" else score.figures[figure] for score in scores]
+        means = {name: np.mean([table[name] for table in tables]) for name in names}
         print(f"| {figure} | " + " | ".join(f"{means[name]:.{digits}f}" for name in names) + " |")
-        below = [
-            sum(getattr(s, figure)["model"] < getattr(s, figure)[name] for s in scores) for name in names[1:]
-        ]
+        below = [sum(table["model"] < table[name] for table in tables) for name in names[1:]]
         print("| model below on | | " + " | ".join(map(str, below)) + " |")
     gains = [score.gain for score in scores]
     print(f"\nbelow the best baseline of each: {sum(g > 0 for g in gains)}, mean gain {np.mean(gains):+.4f}")
-    best = min(names[1:], key=lambda name: float(np.mean([score.qlike[name] for score in scores])))
+    best = min(names[1:], key=lambda name: float(np.mean([score.levels[name] for score in scores])))
     print(
         f"mean gain over {best}, the best single rule: "
-        f"{np.mean([score.qlike[best] - score.qlike['model'] for score in scores]):+.4f}"
+        f"{np.mean([score.levels[best] - score.level for score in scores]):+.4f}"
     )
 
 

@@ -10,10 +10,11 @@ import dagster as dg
 from ml_assets.forecasts.controls import ControlledSource
 from ml_assets.storage import ArtifactStore
 from ml_assets.windows.steps import Steps
-from orchestration.assets.american import american_weights
 from orchestration.assets.base import mamba_base_weights
 from orchestration.assets.drift import drift_report, volatility_drift_report
-from orchestration.assets.options import latency_benchmark, pinn_weights
+from orchestration.assets.forecasts import volatility_report, walk_forward_report
+from orchestration.assets.latency import latency_benchmark
+from orchestration.assets.networks import american_weights, pinn_weights
 from orchestration.assets.prices import raw_prices
 from orchestration.assets.quotes import option_quotes, option_walk_forward
 from orchestration.assets.release import release
@@ -23,8 +24,7 @@ from orchestration.assets.training import (
     split_sequences,
 )
 from orchestration.assets.verdicts import promotion, volatility_promotion
-from orchestration.assets.volatility import volatility_report, volatility_weights
-from orchestration.assets.walk_forward import walk_forward_report
+from orchestration.assets.volatility import volatility_weights
 from orchestration.automation import build_schedules, build_sensors, fleet_update, with_freshness
 from orchestration.fleet.run import Graph
 from orchestration.gating import collect_gates

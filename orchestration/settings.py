@@ -87,6 +87,11 @@ class Settings(BaseSettings):
         None, ge=1, description="Length of the sealed span; unset: 1000, at most a quarter of the rows."
     )
     folds: int = Field(4, ge=1, description="Parts of the sealed span; a model is trained before each.")
+    base_members: int = Field(
+        64,
+        ge=1,
+        description="Most symbols that teach the base model, chosen by the hash of their names.",
+    )
     augmented_copies: int = Field(1, ge=1, description="Augmented copies per training row.")
 
     epochs: int = Field(80, ge=1, description="Upper bound; early stopping on validation ends sooner.")

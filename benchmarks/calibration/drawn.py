@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from benchmarks.calibration.fleets import Fleet, Score
-from ml_assets.forecasts.direction import ar1_forecast, hit_rate, majority_forecast, persistence_forecast
+from ml_assets.forecasts.direction import hit_rate
+from ml_assets.forecasts.direction.forecasters import fit_line, majority_rises
 from ml_assets.forecasts.statistics import pesaran_timmermann
 
 __all__ = ["drawn_fleet", "drawn_score"]
@@ -50,9 +51,9 @@ def drawn_score(rng: np.random.Generator, days: int, accuracy: float | None) -> 
         forecast = up == (rng.random(days) < accuracy)
     train = slice(None, _TRAINING - 1)
     baselines = {
-        "majority": majority_forecast(after[train], days),
-        "persistence": persistence_forecast(last),
-        "ar1": ar1_forecast(before[train], after[train], last),
+        "majority": np.full(days, majority_rises(after[train])),
+        "persistence": last > 0,
+        "ar1": fit_line(before[train], after[train]).rises(last),
         "always_up": np.ones(days, dtype=bool),
         # On such outcomes logistic regression forecasts independently of them; drawn, it needs no features.
         "logistic": rng.random(days) < 0.5,

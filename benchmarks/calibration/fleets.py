@@ -11,8 +11,9 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 from scipy.stats import binom
 
+from ml_assets.forecasts import report
 from ml_assets.forecasts.controls import EDGE, WALK
-from ml_assets.forecasts.direction import WalkForwardReport
+from ml_assets.forecasts.direction import PROMOTION_BASELINES, WalkForwardReport
 from ml_assets.forecasts.judging import decide
 from ml_assets.forecasts.targets import DIRECTION
 from ml_assets.forecasts.verdicts import Judged, PromotionRule
@@ -29,17 +30,19 @@ class Score(NamedTuple):
     baselines: Mapping[str, float]
 
     @classmethod
-    def of(cls, report: WalkForwardReport) -> Score:
-        return cls(report.days, report.accuracy, report.p_value, report.baselines)
+    def of(cls, scored: WalkForwardReport) -> Score:
+        (score,) = scored.scores
+        return cls(score.days, score.level, score.p_value, score.baselines)
 
     def judged(self, symbol: str) -> Judged:
         """A report with these figures; the forecasts behind them are left out, for the rule reads none."""
-        report = WalkForwardReport(
-            symbol=symbol, horizon=1, dates=_dates(self.days), probability=[], realized=[],
-            accuracy=self.accuracy, interval=[0.0, 1.0], log_loss=float(np.log(2)),
-            baselines=dict(self.baselines), p_value=self.p_value, folds=[],
+        best = max(PROMOTION_BASELINES, key=self.baselines.__getitem__)
+        score = report.Score(
+            horizon=1, dates=_dates(self.days), forecast=[], realized=[], baseline_forecast=[],
+            best_baseline=best, levels={"model": self.accuracy, **self.baselines},
+            gain=self.accuracy - self.baselines[best], p_value=self.p_value,
         )  # fmt: skip
-        return Judged(report, "report", "weights")
+        return Judged(WalkForwardReport(symbol, [score], []), "report", "weights")
 
 
 class Found(NamedTuple):

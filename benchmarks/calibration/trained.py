@@ -12,26 +12,22 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from zlib import crc32
 
-import numpy as np
-from numpy.typing import NDArray
-
 from benchmarks.calibration.fleets import RULES, Score, Tally
 from ml_assets.forecasts.controls import DIRECTION_CONTROLS, ControlledSource
-from ml_assets.forecasts.direction import score
+from ml_assets.forecasts.direction import DIRECTION_SCORING, MambaDirection
+from ml_assets.forecasts.forecaster import fold_rows
+from ml_assets.forecasts.walk_forward import FoldModels, walk_forward
 from ml_assets.mamba import (
     BASE_RECIPE,
     MambaBaseWeights,
     MambaConfig,
     TrainingRecipe,
     pool_sequences,
-    predict_direction,
     train_base,
-    train_mamba,
 )
+from ml_assets.prices import PriceHistory
 from ml_assets.prices.default_set import default_source
 from ml_assets.prices.simulated import simulate
-from ml_assets.windows.augmentation import augment_sequences
-from ml_assets.windows.sequence_set import SequenceSet
 from ml_assets.windows.sequences import SequenceConfig, build_sequences
 
 __all__ = ["DAYS", "PARTS", "WALK", "Cell", "Results", "train_cell", "train_controls", "train_symbol"]
@@ -58,12 +54,12 @@ class Cell(NamedTuple):
         """A seed that no other symbol of any cell has, small changes of the code notwithstanding."""
         return crc32(f"{self.name}/{fleet}/{symbol}".encode())
 
-    def sequences(self, fleet: int, symbol: int) -> SequenceSet:
+    def prices(self, fleet: int, symbol: int) -> PriceHistory:
         market = simulate(
             self.kind, DAYS, best_accuracy=self.best, seed=self.seed(fleet, symbol), ohlcv=False,
             symbol=f"{self.name} {fleet}/{symbol}",
         )  # fmt: skip
-        return build_sequences(market.prices, CONFIG)
+        return market.prices
 
 
 WALK = Cell("random_walk", 0.5)
@@ -143,34 +139,30 @@ def train_cell(cell: Cell, fleet: int, *, symbols: int, beside: int = 0) -> Iter
     beside : int
         Random walks that only teach the base model, as the rest of a fleet would.
     """
-    sets = [cell.sequences(fleet, i) for i in range(symbols)]
-    others = [WALK.sequences(-1 - fleet, i) for i in range(beside)]
-    base = train_base(pool_sequences([s.fold(1) for s in [*sets, *others]]))
-    for sequences in sets:
-        yield train_symbol(sequences, base)
+    markets = [cell.prices(fleet, i) for i in range(symbols)]
+    others = [WALK.prices(-1 - fleet, i) for i in range(beside)]
+    base = train_base(pool_sequences([build_sequences(m, CONFIG).fold(1) for m in [*markets, *others]]))
+    for prices in markets:
+        yield train_symbol(prices, base)
 
 
-def train_symbol(sequences: SequenceSet, base: MambaBaseWeights | None) -> dict[str, Score]:
+def train_symbol(prices: PriceHistory, base: MambaBaseWeights | None) -> dict[str, Score]:
     """Train a model before each fold, as `walk_forward_report` does, and score the parts."""
-    folds, probabilities = _forecast(sequences, base)
-    parts = dict(zip(PARTS, (slice(1), slice(1, 2), slice(2)), strict=True))
-    return {name: Score.of(score(folds[part], probabilities[part])) for name, part in parts.items()}
+    folds = fold_rows(prices.frame, build_sequences(prices, CONFIG), (1,))
+    forecaster = MambaDirection(base=base)
+    models = [forecaster.fit(rows) for rows in folds]
+    scored = {}
+    for name, part in zip(PARTS, (slice(1), slice(1, 2), slice(2)), strict=True):
+        of = FoldModels(forecaster, folds[part], *models[part])
+        scored[name] = Score.of(walk_forward(DIRECTION_SCORING, of, prices.frame, folds[part]))
+    return scored
 
 
 def train_controls() -> dict[str, Score]:
     """Train and score the control symbols with the product's default settings: 1,000 days in four folds."""
-    source = ControlledSource(default_source())
-    sets = {name: build_sequences(source.load(name), SequenceConfig(folds=4)) for name in DIRECTION_CONTROLS}
-    return {name: Score.of(score(*_forecast(sequences, None))) for name, sequences in sets.items()}
-
-
-def _forecast(
-    sequences: SequenceSet, base: MambaBaseWeights | None
-) -> tuple[list[SequenceSet], list[NDArray[np.float64]]]:
-    folds = [sequences.fold(number) for number in range(1, sequences.folds + 1)]
-    probabilities = []
-    for fold in folds:
-        rows = augment_sequences(fold)
-        start = base if base is not None and base.unfit_for(rows, MambaConfig()) is None else None
-        probabilities.append(predict_direction(train_mamba(rows, base=start), fold.X("test")))
-    return folds, probabilities
+    source, scored = ControlledSource(default_source()), {}
+    for name in DIRECTION_CONTROLS:
+        prices = source.load(name)
+        folds = fold_rows(prices.frame, build_sequences(prices, SequenceConfig(folds=4)), (1,))
+        scored[name] = Score.of(walk_forward(DIRECTION_SCORING, MambaDirection(), prices.frame, folds))
+    return scored

@@ -6,14 +6,11 @@ import logging
 from collections.abc import Iterator, Sequence
 from typing import Any, Protocol, Self, TypeVar
 
-from ml_assets.forecasts.direction.walk_forward import WalkForwardReport
 from ml_assets.storage import ArtifactStore, NotCertified
 
-__all__ = ["REPORT_ASSET", "Attempt", "attempt_number", "earlier_reports", "earlier_versions"]
+__all__ = ["Attempt", "attempt_number", "earlier_versions"]
 
 logger = logging.getLogger(__name__)
-
-REPORT_ASSET = "walk_forward_report"
 
 
 class Attempt(Protocol):
@@ -42,11 +39,6 @@ class Attempt(Protocol):
 
 Report = TypeVar("Report", bound=Attempt)
 _SAME_WINDOW = 0.5  # share of the days that two attempts have in common, from which on they are on one window
-
-
-def earlier_reports(store: ArtifactStore, symbol: str) -> list[WalkForwardReport]:
-    """Return the certified reports of a symbol that the store still keeps, newest first."""
-    return earlier_versions(store, REPORT_ASSET, symbol, WalkForwardReport)
 
 
 def earlier_versions(store: ArtifactStore, asset: str, symbol: str, report: type[Report]) -> list[Report]:

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
 
 from ml_assets.forecasts.controls import WALK
 from ml_assets.forecasts.drift import DriftReport, Live, WatchedModel
+from ml_assets.forecasts.report import Report
 from ml_assets.forecasts.succession import Champion, Comparison
 from ml_assets.forecasts.verdicts import Promotion, PromotionRule
+from ml_assets.forecasts.walk_forward import Scoring
 from ml_assets.prices import PriceHistory
 from ml_assets.storage import ArtifactStore
+from ml_assets.windows.rolling import Floats
 from ml_assets.windows.steps import Steps
 
-__all__ = ["Score", "Target"]
+__all__ = ["Contest", "InCommon", "Score", "Target"]
 
 
 @dataclass(frozen=True)
@@ -44,6 +49,24 @@ class Score:
     attempt: int
 
 
+class InCommon(NamedTuple):
+    """Forecasts and outcomes of the days that candidate and champion have both not seen, (n,) each."""
+
+    ours: Floats
+    theirs: Floats
+    baseline: Floats
+    realized: Floats
+    best_baseline: str
+
+
+class Contest(NamedTuple):
+    """One-sided p-values: the candidate is no better, the champion keeps its promise; and that in words."""
+
+    replace_p: float
+    decline_p: float
+    standing: str
+
+
 @dataclass(frozen=True)
 class Target:
     """One thing that is forecast: its assets, its rule, and how its reports are read.
@@ -69,17 +92,14 @@ class Target:
         name stands for none.
     suspect : callable
         ``(score, gain, rule) -> str``: why a score that is too good is one, in words.
-    scores : callable
-        ``report -> {horizon: Score}``.
-    overlapping : bool
-        Whether scored outcomes may share days with each other; else only every h-th day is scored.
+    scoring : Scoring
+        How forecasts are scored.
     drift : type
         The report of a look at its released models; its kind is the name of the asset.
     live : callable
         ``(store, model, prices, steps) -> Live``: a released model on its new days.
-    compare : callable
-        ``(report, horizon, champion) -> Comparison`` of the candidate with the champion that it met; None
-        where it met another one, or none.
+    contest : callable
+        ``(days in common, champion) -> Contest``, or None where that champion promised nothing.
     promises : callable
         ``score -> level that a champion must keep``, or None.
     """
@@ -94,11 +114,10 @@ class Target:
     too_good: Literal["level", "gain"]
     describe: Callable[[float, str], str]
     suspect: Callable[[Score, float, PromotionRule], str]
-    overlapping: bool
+    scoring: Scoring[Any]
     drift: type[DriftReport]
     live: Callable[[ArtifactStore, WatchedModel, PriceHistory, Steps], Live]
-    scores: Callable[[Any], Mapping[int, Score]]
-    compare: Callable[[Any, int, Champion | None], Comparison | None]
+    contest: Callable[[InCommon, Champion], Contest | None]
     promises: Callable[[Score], float | None]
 
     @property
@@ -110,6 +129,46 @@ class Target:
     def controls(self) -> tuple[str, str]:
         """The simulated symbols beside the fleet: the planted edge first, then the random walk."""
         return self.planted, WALK
+
+    @property
+    def overlapping(self) -> bool:
+        """Whether scored outcomes may share days with each other; else only every h-th day is scored."""
+        return self.scoring.overlapping
+
+    def scores(self, report: Report) -> Mapping[int, Score]:
+        """What a report says, by horizon."""
+        return {
+            score.horizon: Score(
+                days=score.days,
+                last_day=score.last_day,
+                level=score.level,
+                best_baseline=score.best_baseline,
+                baseline_level=score.baseline_level,
+                p_value=report.corrected(score),
+                attempt=report.attempt,
+            )
+            for score in report.scores
+        }
+
+    def compare(self, report: Report, horizon: int, champion: Champion | None) -> Comparison | None:
+        """Compare the candidate with the champion that it met; None where it met another one, or none."""
+        score = report.at(horizon)
+        record = None if score is None else score.champion
+        if score is None or record is None or champion is None:
+            return None
+        if record.weights_sha256 != champion.weights_sha256:
+            return None
+        index = {day: i for i, day in enumerate(score.dates)}
+        at = np.array([index[day] for day in record.dates], dtype=int)
+        baseline = (
+            np.array(score.baseline_forecast)[at] if score.baseline_forecast else np.full(at.size, np.nan)
+        )
+        common = InCommon(
+            np.array(score.forecast)[at], np.array(record.forecast), baseline, np.array(score.realized)[at],
+            score.best_baseline,
+        )  # fmt: skip
+        contest = self.contest(common, champion)
+        return None if contest is None else Comparison(at.size, *contest, askable=record.askable)
 
     def gain(self, score: Score) -> float:
         """By how much the model is better than the best baseline."""

@@ -8,13 +8,7 @@ from ml_assets.gates.data.gates import (
     AugmentedEvidence,
     SequenceEvidence,
 )
-from ml_assets.gates.models.pooling import base_before_validation
-from ml_assets.gates.models.training import (
-    learned,
-    training_rows_only,
-    weights_finite_and_complete,
-    weights_reload,
-)
+from ml_assets.gates.forecasts.gates import DIRECTION_WEIGHT_GATES, DirectionWeightEvidence
 from ml_assets.mamba import MambaBaseWeights, MambaConfig, TrainingRecipe
 from ml_assets.prices import PriceHistory
 from ml_assets.storage.symbols import slug
@@ -104,13 +98,7 @@ def augmented_training_set(
         "augmented": verified("augmented_training_set"),
         "base": verified("mamba_base_weights", keep_refusals=True),
     },
-    gates={
-        "finite_and_complete": "Every weight exists, has its shape, is finite and was trained.",
-        "reload": "A fresh model from the stored bytes predicts bit for bit the same.",
-        "training_rows_only": "Trained on exactly the certified set that was read.",
-        "base_before_validation": "A base model, if any, knows no day of this symbol's validation or later.",
-        "learned": "Validation loss is finite and no worse than before training.",
-    },
+    gates=DIRECTION_WEIGHT_GATES,
 )
 def mamba_weights(
     context: dg.AssetExecutionContext,
@@ -136,15 +124,7 @@ def mamba_weights(
     )
     return Staged(
         weights,
-        gates={
-            "finite_and_complete": weights_finite_and_complete,
-            "reload": lambda w: weights_reload(w.to_bytes(), rows),
-            "training_rows_only": lambda w: training_rows_only(w, rows),
-            "base_before_validation": lambda w: base_before_validation(
-                w, rows, None if start is None else start.value
-            ),
-            "learned": lambda w: learned(w, rows),
-        },
+        evidence=DirectionWeightEvidence(rows, None if start is None else start.value),
         inputs=[augmented] if start is None else [augmented, start],
         metadata={
             "origin": weights.origin,
@@ -155,5 +135,6 @@ def mamba_weights(
             "parameters": sum(array.size for array in weights.arrays.values()),
             **{f"validation_{name}": float(figure) for name, figure in weights.validation.items()},
         },
+        events=weights.recovery.messages,
         alias=f"weights/{slug(context.partition_key)}.weights.h5",
     )

@@ -13,7 +13,7 @@ from ml_assets.forecasts.targets import DIRECTION, VARIANCE
 from ml_assets.forecasts.verdicts import Promotion
 from ml_assets.pinn import LatencyReport
 from ml_assets.prices import Problem
-from ml_assets.reports.option_walk_forward import walk_table
+from ml_assets.reports.option_walk import walk_table
 from ml_assets.storage import ArtifactStore, NotCertified
 from orchestration.fleet.run import RunOutcome
 

@@ -22,7 +22,7 @@ from orchestration.gating.values import Candidate, Staged
 from orchestration.settings import Settings
 from orchestration.version import code_version
 
-__all__ = ["KEEP", "REFUSALS", "SHA256", "collect_gates", "gated_asset", "verified"]
+__all__ = ["KEEP", "LATER", "READ", "REFUSALS", "SHA256", "collect_gates", "gated_asset", "verified"]
 
 GateSpec = Mapping[str, str] | Sequence[Gate[Any, Any]]
 """Gates, or the texts of those that `Staged` brings itself, by name."""
@@ -30,9 +30,11 @@ GateSpec = Mapping[str, str] | Sequence[Gate[Any, Any]]
 SHA256 = "sha256"
 REFUSALS = "refusals"
 KEEP = "keep"
+READ = "read"
+LATER = "later"
 
 
-def verified(asset: str, *, keep_refusals: bool = False) -> dg.AssetIn:
+def verified(asset: str, *, keep_refusals: bool = False, read_later: bool = False) -> dg.AssetIn:
     """Declare a gated input; the op receives :class:`Certified`.
 
     Parameters
@@ -43,8 +45,11 @@ def verified(asset: str, *, keep_refusals: bool = False) -> dg.AssetIn:
         Hand over a :class:`Refusal` in the place of what is not certified: in a fan-in over partitions one
         bad symbol then does not stop the others, and an input that is a help but no need may be missing.
         Without it the read is refused.
+    read_later
+        For a fan-in over more partitions than memory holds: the op receives a mapping that reads a partition
+        when it is asked for it, and forgets it. Ask once for each, since a newer version may have come.
     """
-    metadata = {REFUSALS: KEEP} if keep_refusals else None
+    metadata = {**({REFUSALS: KEEP} if keep_refusals else {}), **({READ: LATER} if read_later else {})}
     # The annotation Certified[T] is for readers and mypy; Dagster's own type system cannot express it.
     return dg.AssetIn(key=dg.AssetKey(asset), metadata=metadata, dagster_type=dg.Any)
 
@@ -167,9 +172,9 @@ def _audit(
         # One line: each verdict with its figures is an event of its own.
         context.log.info(f"gates passed: {', '.join(result.gate for result in results)}")
         # First the output, then the verdicts: so each verdict is recorded against this materialization.
-        metadata = {
-            **staged.metadata, "inputs": dict(certificate.inputs), "settings_changed": settings.changed(),
-        }  # fmt: skip
+        events = {"events": list(staged.events)} if staged.events else {}
+        versions = {"inputs": dict(certificate.inputs), "settings_changed": settings.changed()}
+        metadata = {**staged.metadata, **events, **versions}
         yield dg.Output(Candidate(data, certificate, staged.alias, staged.pages), metadata=metadata)
         yield from (_check_result(asset, result, certificate) for result in results)
         return

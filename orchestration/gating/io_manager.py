@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +10,7 @@ import dagster as dg
 
 from ml_assets.storage import ArtifactStore, Certificate, NotCertified
 from ml_assets.storage.artifact import Artifact
-from orchestration.gating.asset import KEEP, REFUSALS, SHA256
+from orchestration.gating.asset import KEEP, LATER, READ, REFUSALS, SHA256
 from orchestration.gating.decoding import decode as decode_known
 from orchestration.gating.values import Candidate, Certified, Refusal
 from orchestration.gating.verification import State, Verdict, Version, verdict, version_of
@@ -21,6 +21,24 @@ __all__ = ["GatedIOManager"]
 @dataclass(frozen=True)
 class _Pending(Exception):  # noqa: N818  not an error: ask again later
     reason: str
+
+
+class _ReadLater(Mapping[str, Certified[Any] | Refusal]):
+    """A fan-in of which nothing is kept: a partition is read and verified at each look at it."""
+
+    def __init__(self, partitions: list[str], read: Callable[[str], Certified[Any] | Refusal]) -> None:
+        self._partitions, self._read = dict.fromkeys(partitions), read
+
+    def __getitem__(self, partition: str) -> Certified[Any] | Refusal:
+        if partition not in self._partitions:
+            raise KeyError(partition)
+        return self._read(partition)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._partitions)
+
+    def __len__(self) -> int:
+        return len(self._partitions)
 
 
 class GatedIOManager(dg.IOManager):
@@ -69,7 +87,7 @@ class GatedIOManager(dg.IOManager):
         )
 
     def load_input(self, context: dg.InputContext) -> Any:
-        """Return :class:`Certified`, or for a fan-in a dict of them by partition.
+        """Return :class:`Certified`, or for a fan-in a mapping of them by partition.
 
         Raises
         ------
@@ -78,13 +96,15 @@ class GatedIOManager(dg.IOManager):
         dagster.RetryRequested
             If a gate is still running.
         """
-        keep = (context.definition_metadata or {}).get(REFUSALS) == KEEP
-        read = self._read_or_mark if keep else self._read_or_refuse
+        declared = context.definition_metadata or {}
+        read = self._read_or_mark if declared.get(REFUSALS) == KEEP else self._read_or_refuse
         if not context.has_asset_partitions:
             return read(context, None)
         partitions = list(context.asset_partition_keys)
         if len(partitions) == 1 and not _is_fan_in(context):
             return read(context, partitions[0])
+        if declared.get(READ) == LATER:
+            return _ReadLater(partitions, lambda partition: read(context, partition))
         return {partition: read(context, partition) for partition in partitions}
 
     def _read_or_mark(self, context: dg.InputContext, partition: str | None) -> Certified[Any] | Refusal:

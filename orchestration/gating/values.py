@@ -63,7 +63,7 @@ class Staged:
         no page shows what a gate has refused.
     events
         What went wrong while it was made and how that was mended, for instance a smaller batch after memory
-        ran out: written into the certificate.
+        ran out: written into the certificate and shown in the UI.
     """
 
     artifact: Artifact

@@ -81,9 +81,9 @@ def test_every_fold_is_trained_anew_on_more_days(project: Project) -> None:
     first, second = report.folds
     assert second.training_rows > first.training_rows
     assert first.last_day < second.first_day
-    assert first.validated_until < first.first_day
+    assert first.known_until < first.first_day
     page = Path(project.settings.store_url) / "reports" / "walk_forward" / "EDGE.md"
-    assert f"**{report.accuracy:.1%}**" in page.read_text()
+    assert f"**{report.scores[0].level:.1%}**" in page.read_text()
     assert page.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
 
 

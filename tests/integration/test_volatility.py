@@ -89,8 +89,8 @@ def test_report_leaves_a_page_and_a_picture(ran: FolderRun) -> None:
     page = (folder / "WALK.md").read_text()
     report = VolatilityReport.from_bytes(ran.project.store.read("volatility_report", "WALK")[0])
     for score in report.scores:
-        assert f"{score.qlike['model']:.4f}" in page
-        assert f"{score.p_values['garch']:.4f}" in page
+        assert f"{score.level:.4f}" in page
+        assert f"{score.figures['p_value']['garch']:.4f}" in page
 
 
 def test_weights_of_another_split_are_not_scored(ran: FolderRun) -> None:

@@ -9,26 +9,27 @@ from functools import cached_property
 from typing import Protocol
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
-from ml_assets.forecasts.variance import VarianceSet, VolatilityReport, score_variance, variance_rows
-from ml_assets.gates._verdict import all_pass
+from ml_assets.forecasts.forecaster import FoldRows
+from ml_assets.forecasts.variance import VARIANCE_SCORING, VarianceSet, VolatilityReport, variance_rows
+from ml_assets.forecasts.walk_forward import walk_forward
 from ml_assets.gates.core import GateResult, by_name
 from ml_assets.gates.data.gates import AUGMENTED_GATES, SEQUENCE_GATES, AugmentedEvidence, SequenceEvidence
-from ml_assets.gates.forecasts.volatility import (
-    forecasts_reproduced,
-    variance_days_scored,
-    variance_figures,
-    variance_folds,
+from ml_assets.gates.forecasts.gates import (
+    VARIANCE_REPORT_GATES,
+    VARIANCE_WEIGHT_GATES,
+    VarianceEvidence,
+    VarianceWeightEvidence,
 )
-from ml_assets.gates.forecasts.volatility_rows import horizons_purged, variance_oracle
-from ml_assets.gates.forecasts.volatility_start import start_causal, start_recomputed
 from ml_assets.prices.history import PriceHistory
 from ml_assets.windows.augmented_set import AugmentedSet, augment_sequences
 from ml_assets.windows.sequence_set import SequenceSet
 from ml_assets.windows.sequences import build_sequences
 from ml_assets.windows.splits import SequenceConfig
 from ml_assets.windows.steps import Steps
+from tests.unit.volatility.makers import Start
 
 Build = Callable[[PriceHistory], SequenceSet]
 Augment = Callable[[SequenceSet], AugmentedSet]
@@ -88,8 +89,13 @@ class VarianceCase:
 
 def clean_report(case: VarianceCase) -> VolatilityReport:
     """Score as the product does."""
-    forecasts = [case.forecast(number) for number in range(1, len(case.folds) + 1)]
-    return score_variance(case.prices.frame, case.folds, case.rows, forecasts)
+    return scored(case, case.prices.frame)
+
+
+def scored(case: VarianceCase, frame: pd.DataFrame) -> VolatilityReport:
+    """Score the forecasts of these models by these prices."""
+    rows = [FoldRows(frame.iloc[: len(fold.dates)], fold, HORIZONS) for fold in case.folds]
+    return walk_forward(VARIANCE_SCORING, Start(case.folds, case.rows, case.closes), frame, rows)
 
 
 @dataclass(frozen=True)
@@ -188,28 +194,36 @@ class VarianceTrial:
         return VolatilityReport.from_bytes(self.pipeline.report(self.case).to_bytes())
 
     def run(self, gate: str) -> GateResult:
-        """Run one gate by its name."""
-        return VARIANCE_GATES[gate](self)
+        """Run one gate by the name of its asset and its own."""
+        asset, _, name = gate.rpartition("/")
+        case, rows = self.case, self.case.rows
+        if asset == "volatility_weights":
+            weighed = VarianceWeightEvidence(
+                _no_lineage, self.prices, self.folds[-1], rows[-1], self.pipeline.rows
+            )  # fmt: skip
+            return by_name(VARIANCE_WEIGHT_GATES)[name].run(None, weighed)  # type: ignore[arg-type]
+        evidence = VarianceEvidence(
+            _no_lineage, self.prices, self.sequences, HORIZONS, case.forecast, 1, {}, [], rows=rows
+        )
+        # What the rows are judged by needs no report, and a mutant of them may have none.
+        report = None if name in _REPORT[:3] else self.report
+        return by_name(VARIANCE_REPORT_GATES)[name].run(report, evidence)  # type: ignore[arg-type]
 
 
-VARIANCE_GATES: dict[str, Callable[[VarianceTrial], GateResult]] = {
-    "variance_oracle": lambda t: all_pass(
-        "variance_oracle", [variance_oracle(t.prices, r) for r in t.case.rows]
-    ),
-    "horizons_purged": lambda t: all_pass(
-        "horizons_purged", [horizons_purged(*pair) for pair in zip(t.folds, t.case.rows, strict=True)]
-    ),
-    "start_causal": lambda t: start_causal(t.prices, t.folds[-1], t.case.rows[-1], t.pipeline.rows),
-    "start_recomputed": lambda t: all_pass(
-        "start_recomputed", [start_recomputed(t.prices, r) for r in t.case.rows]
-    ),
-    "folds_sealed": lambda t: variance_folds(t.folds, t.case.rows, t.report),
-    "every_test_day_scored": lambda t: variance_days_scored(t.prices, t.sequences, t.report),
-    "figures_recomputed": lambda t: variance_figures(t.prices, t.folds, t.report),
-    "forecasts_reproduced": lambda t: forecasts_reproduced(
-        t.folds, t.report, t.case.forecast, 1, lambda _: None
-    ),
-}
+def _no_lineage() -> GateResult:
+    raise NotImplementedError("a trial has no certificates")
+
+
+# What certificates say of lineage and attempts, and what a trained file says, needs a store and a training.
+_WEIGHTS = ("non_interference",)
+_REPORT = (
+    "oracle", "ledger", "start_recomputed", "folds_sealed", "every_test_day_scored", "figures_recomputed",
+    "predictions_reproduced",
+)  # fmt: skip
+VARIANCE_GATES = (
+    *(f"volatility_weights/{n}" for n in _WEIGHTS),
+    *(f"volatility_report/{n}" for n in _REPORT),
+)
 GATES = (
     *by_name(SEQUENCE_GATES),
     *(f"augmented/{name}" for name in by_name(AUGMENTED_GATES)),

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ml_assets.forecasts.variance import HorizonScore, VarianceSet, VolatilityReport, score_variance
+from ml_assets.forecasts.report import Score
+from ml_assets.forecasts.variance import VarianceSet, VolatilityReport
 from ml_assets.forecasts.variance.losses import diebold_mariano, qlike
 from ml_assets.forecasts.variance.start import StartRule, fit_start
 from ml_assets.windows.labels import forward_returns, forward_variance
@@ -25,6 +26,7 @@ from tests.mutants.pipeline import (
     VariancePipeline,
     clean_report,
     clean_variance,
+    scored,
 )
 
 Change = Callable[[VarianceSet, SequenceSet, Floats], VarianceSet]
@@ -122,21 +124,33 @@ def _both(smooth: int) -> Callable[[Floats, Floats], Floats]:
 
 
 STARTS: dict[str, tuple[str, Rows]] = {
-    "start fitted on validation days": ("start_causal", _changed(_fitted_until(lambda r: r.validation[-1]))),
-    "start fitted on test days": ("start_causal", _changed(_fitted_until(lambda r: len(r.dates) - 1))),
+    "start fitted on validation days": (
+        "volatility_weights/non_interference",
+        _changed(_fitted_until(lambda r: r.validation[-1])),
+    ),
+    "start fitted on test days": (
+        "volatility_weights/non_interference",
+        _changed(_fitted_until(lambda r: len(r.dates) - 1)),
+    ),
     "start fitted one day too long": (
-        "start_causal",
+        "volatility_weights/non_interference",
         _changed(_fitted_until(lambda r: int(r.train[-1]) + max(HORIZONS) + 1)),
     ),
-    "level of the start from all days": ("start_causal", _changed(_level_of_all)),
-    "start of the next day": ("start_causal", _changed(_start(lambda s, _: np.roll(s, -1, axis=0)))),
-    "start smoothed over both sides": ("start_causal", _changed(_start(_both(5)))),
-    "start over the mean of all days": ("start_causal", _changed(_start(lambda s, _: s / np.nanmean(s)))),
+    "level of the start from all days": ("volatility_weights/non_interference", _changed(_level_of_all)),
+    "start of the next day": (
+        "volatility_weights/non_interference",
+        _changed(_start(lambda s, _: np.roll(s, -1, axis=0))),
+    ),
+    "start smoothed over both sides": ("volatility_weights/non_interference", _changed(_start(_both(5)))),
+    "start over the mean of all days": (
+        "volatility_weights/non_interference",
+        _changed(_start(lambda s, _: s / np.nanmean(s))),
+    ),
     "start of the day before": (
-        "start_recomputed",
+        "volatility_report/start_recomputed",
         _changed(_start(lambda s, _: np.vstack([s[:1], s[:-1]]))),
     ),
-    "start fitted on half of the days": ("start_recomputed", _changed(_half_fitted)),
+    "start fitted on half of the days": ("volatility_report/start_recomputed", _changed(_half_fitted)),
 }
 
 
@@ -182,31 +196,31 @@ def _shifted_days(rows: VarianceSet, sequences: SequenceSet, _: Floats) -> Varia
 
 
 ROWS: dict[str, tuple[str, Change]] = {
-    "no purge for the longer horizon": ("horizons_purged", _unpurged("train", "validation")),
-    "no purge for the longer horizon in training": ("horizons_purged", _unpurged("train")),
-    "no purge for the longer horizon in validation": ("horizons_purged", _unpurged("validation")),
-    "purge of the longer horizon one row short": ("horizons_purged", _one_short),
-    "variance rows of test days in training": ("horizons_purged", _with_rows_of("test")),
-    "variance rows of validation days in training": ("horizons_purged", _with_rows_of("validation")),
+    "no purge for the longer horizon": ("volatility_report/ledger", _unpurged("train", "validation")),
+    "no purge for the longer horizon in training": ("volatility_report/ledger", _unpurged("train")),
+    "no purge for the longer horizon in validation": ("volatility_report/ledger", _unpurged("validation")),
+    "purge of the longer horizon one row short": ("volatility_report/ledger", _one_short),
+    "variance rows of test days in training": ("volatility_report/ledger", _with_rows_of("test")),
+    "variance rows of validation days in training": ("volatility_report/ledger", _with_rows_of("validation")),
     "test days as variance validation": (
-        "horizons_purged",
+        "volatility_report/ledger",
         lambda rows, sequences, _: replace(rows, validation=sequences.positions("test")),
     ),
-    "hard training days of variance dropped": ("horizons_purged", _easy("train")),
-    "hard validation days of variance dropped": ("horizons_purged", _easy("validation")),
-    "variance features scaled by all days": ("horizons_purged", _scaled_by_all(hidden=False)),
-    "variance features scaled by all days, hidden": ("horizons_purged", _scaled_by_all(hidden=True)),
-    "variance features of the next day": ("horizons_purged", _shifted_days),
+    "hard training days of variance dropped": ("volatility_report/ledger", _easy("train")),
+    "hard validation days of variance dropped": ("volatility_report/ledger", _easy("validation")),
+    "variance features scaled by all days": ("volatility_report/ledger", _scaled_by_all(hidden=False)),
+    "variance features scaled by all days, hidden": ("volatility_report/ledger", _scaled_by_all(hidden=True)),
+    "variance features of the next day": ("volatility_report/ledger", _shifted_days),
     "labels of test days kept": (
-        "variance_oracle",
+        "volatility_report/oracle",
         lambda rows, _, closes: replace(rows, labels=_all_labels(closes)),
     ),
     "start of test days kept": (
-        "horizons_purged",
+        "volatility_report/ledger",
         lambda rows, _, closes: replace(rows, start=rows.rule.forecast(closes)),
     ),
     "features of test days kept": (
-        "horizons_purged",
+        "volatility_report/ledger",
         lambda rows, sequences, _: replace(rows, days=sequences.normalize(sequences.features)),
     ),
 }
@@ -245,11 +259,10 @@ def _off_by_one(case: VarianceCase) -> VolatilityReport:
     """Outcomes, and rivals, of prices that stand a day too late."""
     moved = case.prices.frame.shift(1)
     moved.iloc[0] = case.prices.frame.iloc[0]
-    forecasts = [case.forecast(number) for number in range(1, len(case.folds) + 1)]
-    return score_variance(moved, case.folds, case.rows, forecasts)
+    return scored(case, moved)
 
 
-def _rescored(change: Callable[[HorizonScore], Floats]) -> Callable[[VarianceCase], VolatilityReport]:
+def _rescored(change: Callable[[Score], Floats]) -> Callable[[VarianceCase], VolatilityReport]:
     """Other forecasts of the model, with every figure that follows from them."""
 
     def report(case: VarianceCase) -> VolatilityReport:
@@ -263,9 +276,14 @@ def _rescored(change: Callable[[HorizonScore], Floats]) -> Callable[[VarianceCas
                 replace(
                     score,
                     forecast=told.tolist(),
-                    qlike={**score.qlike, "model": float(ours.mean())},
-                    p_values={**score.p_values, score.best_baseline: p},
-                    calibration=float(np.mean(x / told)),
+                    levels={**score.levels, "model": float(ours.mean())},
+                    gain=score.baseline_level - float(ours.mean()),
+                    p_value=p,
+                    figures={
+                        **score.figures,
+                        "p_value": {**score.figures["p_value"], score.best_baseline: p},
+                        "calibration": {"model": float(np.mean(x / told))},
+                    },
                 )
             )
         return replace(clean, scores=scores)
@@ -290,52 +308,66 @@ def _against_the_worst(case: VarianceCase) -> VolatilityReport:
     clean = clean_report(case)
     scores = []
     for score in clean.scores:
-        rivals = {name: loss for name, loss in score.qlike.items() if name != "model"}
-        scores.append(replace(score, best_baseline=max(rivals, key=rivals.__getitem__)))
+        worst = max(score.baselines, key=score.baselines.__getitem__)
+        scores.append(replace(score, best_baseline=worst, gain=score.levels[worst] - score.level))
     return replace(clean, scores=scores)
 
 
 def _rows_of_the_last_fold(case: VarianceCase) -> VolatilityReport:
     """The newest model forecasts every fold, and the report says so: it has seen the earlier test days."""
-    case.rows[0] = case.rows[-1]
-    return clean_report(case)
+    case.rows[0] = newest = case.rows[-1]
+    report = clean_report(case)
+    told = replace(
+        report.folds[0],
+        training_rows=len(newest.train),
+        trained_until=newest.trained_until,
+        known_until=newest.known_until,
+    )
+    return replace(report, folds=[told, *report.folds[1:]])
 
 
 def _claimed(case: VarianceCase) -> VolatilityReport:
     """The same, but the report claims what an honest one would."""
-    honest = clean_report(case)
-    newest = replace(case, rows=[case.rows[-1]] * len(case.rows))
-    return replace(clean_report(newest), folds=honest.folds)
+    return clean_report(replace(case, rows=[case.rows[-1]] * len(case.rows)))
 
 
 REPORTS: dict[str, tuple[str, Callable[[VarianceCase], VolatilityReport]]] = {
-    "rivals fitted without validation days": ("figures_recomputed", _rivals_on(_without_validation)),
-    "rivals fitted on the last 100 training days": ("figures_recomputed", _rivals_on(_late_start)),
-    "rivals fitted into the test windows": ("figures_recomputed", _rivals_on(_into_test_windows)),
-    "outcomes off by one day": ("figures_recomputed", _off_by_one),
-    "compared with the worst rival": ("figures_recomputed", _against_the_worst),
-    "days with large moves not scored": ("every_test_day_scored", _quiet_days_scored),
+    "rivals fitted without validation days": (
+        "volatility_report/figures_recomputed",
+        _rivals_on(_without_validation),
+    ),
+    "rivals fitted on the last 100 training days": (
+        "volatility_report/figures_recomputed",
+        _rivals_on(_late_start),
+    ),
+    "rivals fitted into the test windows": (
+        "volatility_report/figures_recomputed",
+        _rivals_on(_into_test_windows),
+    ),
+    "outcomes off by one day": ("volatility_report/figures_recomputed", _off_by_one),
+    "compared with the worst rival": ("volatility_report/figures_recomputed", _against_the_worst),
+    "days with large moves not scored": ("volatility_report/every_test_day_scored", _quiet_days_scored),
     "forecast of the next day": (
-        "forecasts_reproduced",
+        "volatility_report/predictions_reproduced",
         _rescored(lambda score: np.roll(np.array(score.forecast), -1)),
     ),
     "forecast mixed with 1 % of the outcome": (
-        "forecasts_reproduced",
+        "volatility_report/predictions_reproduced",
         _rescored(lambda score: 0.99 * np.array(score.forecast) + 0.01 * np.array(score.realized)),
     ),
     "forecast calibrated on the test days": (
-        "forecasts_reproduced",
-        _rescored(lambda score: np.array(score.forecast) * score.calibration),
+        "volatility_report/predictions_reproduced",
+        _rescored(lambda score: np.array(score.forecast) * score.figures["calibration"]["model"]),
     ),
-    "newest variance model for every fold": ("folds_sealed", _rows_of_the_last_fold),
-    "newest variance model for every fold, hidden": ("forecasts_reproduced", _claimed),
+    "newest variance model for every fold": ("volatility_report/folds_sealed", _rows_of_the_last_fold),
+    "newest variance model for every fold, hidden": ("volatility_report/predictions_reproduced", _claimed),
 }
 
 
 def variance_mutants() -> list[Mutant]:
     """All of them; those with a memory are made anew."""
-    rows = {name: ("variance_oracle", _changed(_labels(f))) for name, f in LABELS.items()}
+    rows = {name: ("volatility_report/oracle", _changed(_labels(f))) for name, f in LABELS.items()}
     rows |= STARTS | {name: (gate, _changed(change)) for name, (gate, change) in ROWS.items()}
-    rows["start fitted once on all days"] = ("start_recomputed", _remembered())
+    rows["start fitted once on all days"] = ("volatility_report/start_recomputed", _remembered())
     mutants = [Mutant(name, gate, VariancePipeline(rows=f)) for name, (gate, f) in rows.items()]
     return mutants + [Mutant(name, gate, VariancePipeline(report=f)) for name, (gate, f) in REPORTS.items()]

@@ -1,24 +1,14 @@
-"""Out-of-sample skill: scoring, baselines, statistics, verdicts."""
+"""The direction of the next return: who forecasts it, and what a forecast of it is worth."""
 
-from ml_assets.forecasts.direction.baselines import ar1_forecast, majority_forecast, persistence_forecast
-from ml_assets.forecasts.direction.walk_forward import (
-    ChampionRecord,
-    Fold,
-    WalkForwardReport,
-    hit_rate,
-    score,
-)
-from ml_assets.forecasts.statistics import adjusted_p_values, pesaran_timmermann
+from ml_assets.forecasts.direction.forecasters import BASELINES, PROMOTION_BASELINES
+from ml_assets.forecasts.direction.mamba import MambaDirection
+from ml_assets.forecasts.direction.report import DIRECTION_SCORING, WalkForwardReport, hit_rate
 
 __all__ = [
-    "ChampionRecord",
-    "Fold",
+    "BASELINES",
+    "DIRECTION_SCORING",
+    "PROMOTION_BASELINES",
+    "MambaDirection",
     "WalkForwardReport",
-    "adjusted_p_values",
-    "ar1_forecast",
     "hit_rate",
-    "majority_forecast",
-    "persistence_forecast",
-    "pesaran_timmermann",
-    "score",
 ]

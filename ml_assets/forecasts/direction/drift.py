@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.stats import hypergeom
 
-from ml_assets.forecasts.direction.walk_forward import WalkForwardReport
+from ml_assets.forecasts.direction.report import WalkForwardReport
 from ml_assets.forecasts.drift import (
     DriftReport,
     LevelDrift,
@@ -103,7 +103,8 @@ class LiveDirection:
         full_blocks(self.days, block)
         probability = self.forecast()
         hits = (probability > 0.5) == (self.realized > 0)
-        reported = round(self.report.accuracy * self.report.days), self.report.days
+        score = self.report.scores[0]
+        reported = round(score.level * score.days), score.days
         drift = accuracy_drift(hits, reported, block=block, false_alarms=false_alarms)
         return Look(
             horizon=self.model.horizon,

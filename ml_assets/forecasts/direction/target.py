@@ -9,10 +9,10 @@ import numpy as np
 
 from ml_assets.forecasts.controls import EDGE
 from ml_assets.forecasts.direction.drift import DirectionDrift, LiveDirection
-from ml_assets.forecasts.direction.walk_forward import WalkForwardReport
+from ml_assets.forecasts.direction.report import DIRECTION_SCORING
 from ml_assets.forecasts.statistics import decline_p, paired_p
-from ml_assets.forecasts.succession import Champion, Comparison
-from ml_assets.forecasts.target import Score, Target
+from ml_assets.forecasts.succession import Champion
+from ml_assets.forecasts.target import Contest, InCommon, Score, Target
 from ml_assets.forecasts.verdicts import Promotion, PromotionRule
 
 __all__ = ["DIRECTION", "DirectionPromotion"]
@@ -25,39 +25,17 @@ class DirectionPromotion(Promotion):
     kind: ClassVar[str] = "promotion"
 
 
-def _scores(report: WalkForwardReport) -> dict[int, Score]:
-    name, baseline = report.best_baseline
-    return {
-        report.horizon: Score(
-            days=report.days,
-            last_day=report.dates[-1],
-            level=report.accuracy,
-            best_baseline=name,
-            baseline_level=baseline,
-            p_value=report.corrected_p,
-            attempt=report.attempt,
-        )
-    }
-
-
-def _compare(report: WalkForwardReport, horizon: int, champion: Champion | None) -> Comparison | None:
-    """Compare hits of the candidate and of the champion."""
-    record = report.champion
-    if record is None or champion is None or champion.promised is None or horizon != report.horizon:
+def _contest(common: InCommon, champion: Champion) -> Contest | None:
+    """Compare hits of the candidate and of the champion, which must keep the share that it promised."""
+    if champion.promised is None:
         return None
-    if record.weights_sha256 != champion.weights_sha256:
-        return None
-    index = {day: i for i, day in enumerate(report.dates)}
-    at = np.array([index[day] for day in record.dates], dtype=int)
-    rose = np.array(report.realized)[at] > 0
-    ours, theirs = report.right[at], (np.array(record.probability) > 0.5) == rose
-    share = f"{np.mean(theirs):.1%}" if len(at) else "nothing"
-    return Comparison(
-        days=len(at),
-        replace_p=paired_p(ours, theirs),
-        decline_p=decline_p(theirs, champion.promised),
-        standing=f"{share} on {len(at)} days where {champion.promised:.1%} was promised",
-        askable=record.askable,
+    rose, days = common.realized > 0, common.realized.size
+    ours, theirs = (common.ours > 0.5) == rose, (common.theirs > 0.5) == rose
+    share = f"{np.mean(theirs):.1%}" if days else "nothing"
+    return Contest(
+        paired_p(ours, theirs),
+        decline_p(theirs, champion.promised),
+        f"{share} on {days} days where {champion.promised:.1%} was promised",
     )
 
 
@@ -83,10 +61,9 @@ DIRECTION = Target(
     too_good="level",
     describe=_describe,
     suspect=_suspect,
-    overlapping=False,
+    scoring=DIRECTION_SCORING,
     drift=DirectionDrift,
     live=LiveDirection.of,
-    scores=_scores,
-    compare=_compare,
+    contest=_contest,
     promises=lambda score: score.level,
 )

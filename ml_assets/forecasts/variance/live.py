@@ -9,10 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ml_assets.forecasts.drift import Look, WatchedModel, full_blocks, require_columns
+from ml_assets.forecasts.forecaster import FoldRows
+from ml_assets.forecasts.report import Score
 from ml_assets.forecasts.variance.drift import loss_drift
-from ml_assets.forecasts.variance.fitted_baselines import rival_forecasts
+from ml_assets.forecasts.variance.forecasters import BASELINES
 from ml_assets.forecasts.variance.losses import qlike
-from ml_assets.forecasts.variance.report import HorizonScore, VolatilityReport
+from ml_assets.forecasts.variance.report import VolatilityReport
 from ml_assets.forecasts.variance.weights import VolatilityWeights
 from ml_assets.prices import PriceHistory
 from ml_assets.storage import ArtifactStore
@@ -32,7 +34,7 @@ class LiveVariance:
     """
 
     model: WatchedModel
-    score: HorizonScore
+    score: Score
     weights: VolatilityWeights
     prices: PriceHistory
     parts: list[SequenceSet]
@@ -69,7 +71,7 @@ class LiveVariance:
 
     def forecast(self) -> NDArray[np.float64]:
         """Variance over the horizon from each new day on, by the released weights."""
-        from ml_assets.forecasts.variance import predict_variance  # imports TensorFlow
+        from ml_assets.forecasts.variance.training import predict_variance  # imports TensorFlow
 
         closes = self.prices.frame["close"].to_numpy(dtype=np.float64)
         column = self.weights.horizons.index(self.model.horizon)
@@ -92,7 +94,7 @@ class LiveVariance:
         h, score = self.model.horizon, self.score
         labels = forward_variance(self.prices.frame["close"].to_numpy(dtype=np.float64), h)
         realized = labels[np.concatenate([part.positions("test") for part in self.parts])]
-        baseline = np.concatenate([self._baseline(part, labels) for part in self.parts])
+        baseline = np.concatenate([self._baseline(part) for part in self.parts])
         forecast = self.forecast()
         reported = np.array(score.realized)
         drift = loss_drift(
@@ -115,14 +117,17 @@ class LiveVariance:
             drift=drift,
         )
 
-    def _baseline(self, part: SequenceSet, labels: NDArray[np.float64]) -> NDArray[np.float64]:
-        (named,) = rival_forecasts(self.prices.frame, part, labels[:, None], (self.model.horizon,))
-        if self.score.best_baseline not in named:
+    def _baseline(self, part: SequenceSet) -> NDArray[np.float64]:
+        """Forecasts of the best baseline, fitted anew."""
+        name, frame = self.score.best_baseline, self.prices.frame
+        baseline = next((b for b in BASELINES if b.name == name), None)
+        if baseline is None or not baseline.columns <= set(frame.columns):
             raise ValueError(
-                f"{self.model.symbol}: the model was judged against {self.score.best_baseline}, which these "
-                "prices do not allow: columns went in the source; retrain the symbol"
+                f"{self.model.symbol}: the model was judged against {name}, which these prices do not allow: "
+                "columns went in the source; retrain the symbol"
             )
-        return named[self.score.best_baseline][part.positions("test")]
+        rows = FoldRows(frame.iloc[: len(part.dates)], part, (self.model.horizon,))
+        return baseline.fit(rows).forecast(rows)[:, 0]
 
 
 def _parts(

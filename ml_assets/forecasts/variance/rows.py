@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ml_assets.forecasts.forecaster import purged_rows
 from ml_assets.forecasts.variance.start import StartRule, fit_start
 from ml_assets.storage.arrays import unfold_windows
 from ml_assets.windows.labels import forward_variance
@@ -116,15 +116,7 @@ def variance_rows(sequences: SequenceSet, closes: Floats, horizons: tuple[int, .
     if len(closes) < days:
         raise ValueError(f"{sequences.symbol}: {len(closes)} closes for {days} days of sequences")
     closes = np.asarray(closes[:days], dtype=np.float64)
-    parts = [sequences.positions(name) for name in ("train", "validation", "test")]
-    train, validation = (
-        earlier[earlier + reach < later[0] - sequences.window + 1] for earlier, later in pairwise(parts)
-    )
-    if not train.size or not validation.size:
-        raise ValueError(
-            f"{sequences.symbol}: a horizon of {reach} days leaves {train.size} training and "
-            f"{validation.size} validation rows; give a longer history or a shorter horizon"
-        )
+    train, validation = purged_rows(sequences, reach)
     labels = np.column_stack([forward_variance(closes, h) for h in horizons])
     rule = fit_start(closes[: train[-1] + reach + 1], labels, train, horizons)
     last = int(validation[-1])

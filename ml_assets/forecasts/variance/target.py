@@ -5,15 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-import numpy as np
-
 from ml_assets.forecasts.controls import VARIANCE as PLANTED
-from ml_assets.forecasts.succession import Champion, Comparison
-from ml_assets.forecasts.target import Score, Target
+from ml_assets.forecasts.succession import Champion
+from ml_assets.forecasts.target import Contest, InCommon, Score, Target
 from ml_assets.forecasts.variance.drift import VarianceDrift
 from ml_assets.forecasts.variance.live import LiveVariance
 from ml_assets.forecasts.variance.losses import diebold_mariano, qlike
-from ml_assets.forecasts.variance.report import VolatilityReport
+from ml_assets.forecasts.variance.report import VARIANCE_SCORING
 from ml_assets.forecasts.verdicts import Promotion, PromotionRule
 
 __all__ = ["VARIANCE", "VariancePromotion"]
@@ -26,49 +24,18 @@ class VariancePromotion(Promotion):
     kind: ClassVar[str] = "volatility_promotion"
 
 
-def _scores(report: VolatilityReport) -> dict[int, Score]:
-    return {
-        score.horizon: Score(
-            days=score.days,
-            last_day=score.dates[-1],
-            level=score.qlike["model"],
-            best_baseline=score.best_baseline,
-            baseline_level=score.qlike[score.best_baseline],
-            p_value=report.corrected_p(score),
-            attempt=report.attempt,
-        )
-        for score in report.scores
-    }
-
-
-def _compare(report: VolatilityReport, horizon: int, champion: Champion | None) -> Comparison | None:
+def _contest(common: InCommon, _: Champion) -> Contest:
     """Compare candidate and champion by Diebold and Mariano.
 
     The champion promised to be better than the rules without a model: it declines where the best of them is
     better than it.
     """
-    score = next((s for s in report.scores if s.horizon == horizon), None)
-    record = None if score is None else score.champion
-    if score is None or record is None or champion is None:
-        return None
-    if record.weights_sha256 != champion.weights_sha256:
-        return None
-    index = {day: i for i, day in enumerate(score.dates)}
-    at = np.array([index[day] for day in record.dates], dtype=int)
-    realized = np.array(score.realized)[at]
-    ours = qlike(np.array(score.forecast)[at], realized)
-    theirs = qlike(np.array(record.forecast), realized)
-    baseline = qlike(np.array(score.baseline_forecast)[at], realized)
-    levels = (
-        f"QLIKE {theirs.mean():.4f}, {score.best_baseline} {baseline.mean():.4f}" if len(at) else "nothing"
-    )
-    return Comparison(
-        days=len(at),
-        replace_p=diebold_mariano(ours, theirs),
-        decline_p=diebold_mariano(baseline, theirs),
-        standing=f"{levels} on {len(at)} days",
-        askable=record.askable,
-    )
+    ours, theirs, baseline = (qlike(f, common.realized) for f in common[:3])
+    days = common.realized.size
+    levels = f"QLIKE {theirs.mean():.4f}, {common.best_baseline} {baseline.mean():.4f}" if days else "nothing"
+    return Contest(
+        diebold_mariano(ours, theirs), diebold_mariano(baseline, theirs), f"{levels} on {days} days"
+    )  # fmt: skip
 
 
 def _describe(gain: float, baseline: str) -> str:
@@ -91,10 +58,9 @@ VARIANCE = Target(
     too_good="gain",
     describe=_describe,
     suspect=_suspect,
-    overlapping=True,
+    scoring=VARIANCE_SCORING,
     drift=VarianceDrift,
     live=LiveVariance.of,
-    scores=_scores,
-    compare=_compare,
+    contest=_contest,
     promises=lambda _: None,
 )

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from ml_assets.forecasts.controls import EDGE, VARIANCE
-from ml_assets.forecasts.direction import WalkForwardReport
-from ml_assets.forecasts.direction.walk_forward import PROMOTION_BASELINES
-from ml_assets.forecasts.variance import VolatilityReport
+from ml_assets.forecasts.direction import PROMOTION_BASELINES
+from ml_assets.forecasts.report import Record, Report, Score
 from ml_assets.forecasts.verdicts import PromotionRule
+from ml_assets.windows.rolling import Floats
 
 __all__ = ["ORACLES", "Figures", "Meeting", "Oracle"]
 
@@ -51,75 +50,71 @@ class Oracle:
     ----------
     planted : str
         The control that must pass.
-    figures : callable
-        ``(report, horizon) -> Figures``, or None without such a horizon.
+    of_score : callable
+        ``(report, score) -> Figures``.
     better, suspicious : callable
         ``(figures, rule) -> bool``: the gain is large enough; it is too large.
-    meeting : callable
-        ``(report, horizon) -> Meeting``, or None if it met no champion.
+    lead : callable
+        ``(new forecasts, old ones, outcomes) -> by how much the new model did better, and words``.
     """
 
     planted: str
-    figures: Callable[[Any, int], Figures | None]
+    of_score: Callable[[Report, Score], Figures]
     better: Callable[[Figures, PromotionRule], bool]
     suspicious: Callable[[Figures, PromotionRule], bool]
-    meeting: Callable[[Any, int], Meeting | None]
+    lead: Callable[[Floats, Floats, Floats], tuple[float, str]]
+
+    def figures(self, report: Report, horizon: int) -> Figures | None:
+        """What a verdict must show; None without such a horizon."""
+        score = next((s for s in report.scores if s.horizon == horizon), None)
+        return None if score is None else self.of_score(report, score)
+
+    def meeting(self, report: Report, horizon: int) -> Meeting | None:
+        """How the model did beside the champion; None if it met none."""
+        score = next((s for s in report.scores if s.horizon == horizon), None)
+        if score is None or score.champion is None:
+            return None
+        record = score.champion
+        return Meeting(record.weights_sha256, *self.lead(*_common(score, record)), record.askable)
 
 
-def _direction(report: WalkForwardReport, horizon: int) -> Figures | None:
-    if report.horizon != horizon:
-        return None
-    rivals = {name: report.baselines[name] for name in PROMOTION_BASELINES}
-    best = max(rivals, key=rivals.__getitem__)
-    return Figures(
-        report.days,
-        report.accuracy,
-        best,
-        rivals[best],
-        report.accuracy - rivals[best],
-        min(1.0, report.p_value * report.attempt),
-    )
+def _figures(score: Score, report: Report, best: str, gain: float) -> Figures:
+    p = min(1.0, score.p_value * report.attempt)
+    return Figures(len(score.dates), score.levels["model"], best, score.levels[best], gain, p)
 
 
-def _hits(report: WalkForwardReport, _horizon: int) -> Meeting | None:
-    """Days on which only the new model was right, and only the old one."""
-    record = report.champion
-    if record is None:
-        return None
-    at = np.searchsorted(np.array(report.dates), np.array(record.dates))
-    rose = np.array(report.realized)[at] > 0
-    new = (np.array(report.probability)[at] > 0.5) == rose
-    old = (np.array(record.probability) > 0.5) == rose
-    gained, lost = int(np.sum(new & ~old)), int(np.sum(old & ~new))
-    words = f"right {gained} times where that was wrong and wrong {lost} times where that was right"
-    return Meeting(record.weights_sha256, gained - lost, words, record.askable)
+def _direction(report: Report, score: Score) -> Figures:
+    best = max(PROMOTION_BASELINES, key=score.levels.__getitem__)
+    return _figures(score, report, best, score.levels["model"] - score.levels[best])
 
 
-def _variance(report: VolatilityReport, horizon: int) -> Figures | None:
-    scores = [score for score in report.scores if score.horizon == horizon]
-    if not scores:
-        return None
-    losses = dict(scores[0].qlike)
-    own = losses.pop("model")
-    best = min(losses, key=losses.__getitem__)
-    p = min(1.0, scores[0].p_values[best] * report.attempt)
-    return Figures(len(scores[0].dates), own, best, losses[best], losses[best] - own, p)
+def _variance(report: Report, score: Score) -> Figures:
+    best = min((name for name in score.levels if name != "model"), key=score.levels.__getitem__)
+    return _figures(score, report, best, score.levels[best] - score.levels["model"])
 
 
-def _losses(report: VolatilityReport, horizon: int) -> Meeting | None:
-    """Mean QLIKE of the new model and of the old one on the days of both."""
-    score = next((s for s in report.scores if s.horizon == horizon), None)
-    record = None if score is None else score.champion
-    if score is None or record is None:
-        return None
-    if not record.dates:
-        return Meeting(record.weights_sha256, 0.0, "no day in common", record.askable)
+def _common(score: Score, record: Record) -> tuple[Floats, Floats, Floats]:
+    """Forecasts of the new model and of the old one on the days of both, and what followed."""
     known = {day: (f, x) for day, f, x in zip(score.dates, score.forecast, score.realized, strict=True)}
     pairs = [(*known[day], f) for day, f in zip(record.dates, record.forecast, strict=True)]
-    mine, x, old = np.array(pairs).T
-    ours, theirs = float(np.mean(np.log(mine) + x / mine)), float(np.mean(np.log(old) + x / old))
-    words = f"QLIKE {ours:.4f} where that had {theirs:.4f}"
-    return Meeting(record.weights_sha256, theirs - ours, words, record.askable)
+    new, x, old = np.array(pairs).reshape(-1, 3).T
+    return new, old, x
+
+
+def _hits(new: Floats, old: Floats, x: Floats) -> tuple[float, str]:
+    """Days on which only the new model was right, and only the old one."""
+    ours, theirs = (new > 0.5) == (x > 0), (old > 0.5) == (x > 0)
+    gained, lost = int(np.sum(ours & ~theirs)), int(np.sum(theirs & ~ours))
+    words = f"right {gained} times where that was wrong and wrong {lost} times where that was right"
+    return gained - lost, words
+
+
+def _losses(new: Floats, old: Floats, x: Floats) -> tuple[float, str]:
+    """Mean QLIKE of the new model and of the old one."""
+    if not x.size:
+        return 0.0, "no day in common"
+    ours, theirs = float(np.mean(np.log(new) + x / new)), float(np.mean(np.log(old) + x / old))
+    return theirs - ours, f"QLIKE {ours:.4f} where that had {theirs:.4f}"
 
 
 ORACLES: Mapping[str, Oracle] = {
@@ -128,14 +123,14 @@ ORACLES: Mapping[str, Oracle] = {
         _direction,
         better=lambda f, rule: f.level >= f.baseline_level + rule.margin,
         suspicious=lambda f, rule: f.level > rule.quarantine,
-        meeting=_hits,
+        lead=_hits,
     ),
     "variance": Oracle(
         VARIANCE,
         _variance,
         better=lambda f, _: f.gain > 0,
         suspicious=lambda f, rule: f.gain > rule.quarantine,
-        meeting=_losses,
+        lead=_losses,
     ),
 }
 """By the name of a target."""

@@ -22,10 +22,15 @@ from ml_assets.gates.forecasts._variance_fits import (
 )
 from ml_assets.windows.sequence_set import SequenceSet
 
-__all__ = ["recomputed_rivals"]
+__all__ = ["EXACT", "NEAR", "recomputed_rivals"]
 
 Floats = npt.NDArray[np.float64]
 Places = npt.NDArray[np.intp]
+
+# Rules are fitted by the same search (and judged by another), but on sums that differ in their last bits.
+NEAR = {"har_qlike": 1e-4, "har_range": 1e-4}
+"""Room for the mean log of a forecast and for its loss [nats], by baseline; `EXACT` for the others."""
+EXACT = 1e-6
 
 
 def recomputed_rivals(

@@ -1,10 +1,4 @@
-"""Is a rule of variance fitted as well as it can be? The gates' own losses and searches.
-
-Where returns hardly cluster the losses are flat, and after one big day they have several minima: two honest
-searches can end far apart. So a gate does not compare parameters. The product proposes them, and they count
-if they are allowed and no search made here finds a loss below theirs by more than `FLAT`. Parameters that are
-better than what is found here pass: a rival may be too good, never too bad.
-"""
+"""Is a rule of variance fitted as well as it can be? The gates' own losses and searches, as `_fit` has it."""
 
 from __future__ import annotations
 
@@ -18,9 +12,9 @@ from scipy.signal import lfilter
 from scipy.special import expit
 
 from ml_assets.gates._verdict import require
+from ml_assets.gates.forecasts._fit import require_least
 
 __all__ = [
-    "FLAT",
     "garch_loss",
     "garch_path",
     "har_table",
@@ -33,8 +27,6 @@ __all__ = [
 Floats = npt.NDArray[np.float64]
 Places = npt.NDArray[np.intp]
 
-FLAT = 1e-4
-"""Nats a day that a proposed fit may lose to the gate's own best, on the days that it was fitted on."""
 _START = 60
 _LEAST = 1e-3  # of the mean outcome: the least that a linear rule by QLIKE may have as its constant
 _NO_NEWS = 1e-8  # of the mean square: the least omega
@@ -70,7 +62,7 @@ def require_garch(where: str, energy: Floats, omega: float, alpha: float, beta: 
         f"omega below {_NO_NEWS} of the mean square",
     )
     reached = garch_loss(energy, omega, alpha, beta)
-    _require_least(f"{where}: GARCH", reached, garch_loss(energy, *_garch(energy)))
+    require_least(f"{where}: GARCH", reached, garch_loss(energy, *_garch(energy)))
 
 
 def require_decay(where: str, energy: Floats, outcome: Floats, known: Places, h: int, decay: float) -> None:
@@ -87,7 +79,7 @@ def require_decay(where: str, energy: Floats, outcome: Floats, known: Places, h:
         losses = [loss(1 - float(np.exp(x))) for x in grid]
         best, at, width = min(best, *losses), float(grid[int(np.argmin(losses))]), (high - low) / (points - 1)
         low, high = max(longest, at - width), min(shortest, at + width)
-    _require_least(f"{where}: decay", loss(decay), best)
+    require_least(f"{where}: decay", loss(decay), best)
 
 
 def require_har(where: str, table: Floats, outcome: Floats, weights: Floats) -> None:
@@ -112,7 +104,7 @@ def require_har(where: str, table: Floats, outcome: Floats, weights: Floats) -> 
         f"{_LEAST} of the mean outcome",
     )
     best = min(_qlike(X @ found, y) for found in (_reweighted(X, y, start) for start in _starts(X, y)))
-    _require_least(f"{where}: HAR", _qlike(X @ mine, y), best)
+    require_least(f"{where}: HAR", _qlike(X @ mine, y), best)
 
 
 def garch_loss(energy: Floats, omega: float, alpha: float, beta: float) -> float:
@@ -122,13 +114,6 @@ def garch_loss(energy: Floats, omega: float, alpha: float, beta: float) -> float
     driven = np.concatenate([[omega + (alpha + beta) * first], omega + alpha * energy[:-1]])
     v = np.maximum(lfilter([1.0], [1.0, -beta], driven), 1e-300)
     return float(np.mean(np.log(v) + energy / v))
-
-
-def _require_least(what: str, reached: float, best: float) -> None:
-    require(
-        reached <= best + FLAT,
-        f"{what} as fitted has a loss of {reached:.6f} a day on the known days, {best:.6f} was found",
-    )
 
 
 def _qlike(forecast: Floats, outcome: Floats) -> float:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from ml_assets.forecasts.direction import ChampionRecord
-from ml_assets.forecasts.variance.report import VarianceRecord
+from ml_assets.forecasts.report import Record
 from ml_assets.gates._verdict import Tally, require, verdict
 from ml_assets.gates.core import GateResult
 from ml_assets.windows.sequence_set import SequenceSet
@@ -27,7 +26,7 @@ class Reads(Protocol):
 
 def champion_asked(
     sequences: SequenceSet,
-    record: ChampionRecord | VarianceRecord | None,
+    record: Record | None,
     served: tuple[str, Reads] | None,
 ) -> GateResult:
     """Require a record of the very model in service, marked as beyond asking exactly where it is.
@@ -36,7 +35,7 @@ def champion_asked(
     ----------
     sequences : SequenceSet
         What the new model was scored on.
-    record : ChampionRecord or VarianceRecord, optional
+    record : Record, optional
         Of the report.
     served : (str, weights), optional
         Version and weights of the model in service, if it is not the new one itself.

@@ -16,7 +16,7 @@ __all__ = ["quoted_direction", "recompute_direction"]
 
 def quoted_direction(report: WalkForwardReport, _horizon: int) -> tuple[str, int, float]:
     """No baseline enters; days, and the share of them that the report says was right."""
-    return "", len(report.dates), report.accuracy
+    return "", len(report.dates), report.scores[0].level
 
 
 def recompute_direction(
@@ -38,7 +38,7 @@ def recompute_direction(
             f"{where}, {day}: outcome {reported!r} reported, prices say {float(expected)!r}",
         )
     right = [(p > 0.5) == (r > 0) for p, r in zip(look.forecast, look.realized, strict=True)]
-    days, hits, then = len(right), sum(right), int(np.rint(report.accuracy * len(report.dates)))
+    days, hits, then = len(right), sum(right), int(np.rint(report.scores[0].level * len(report.dates)))
     drift, number = look.drift, days // block
     require(
         (days, drift.look * block) == (drift.days, days) and abs(drift.level - hits / days) <= 1e-12,

@@ -9,11 +9,11 @@ import numpy.typing as npt
 from scipy.special import stdtr
 
 from ml_assets.forecasts.drift import Look
+from ml_assets.forecasts.report import Score
 from ml_assets.forecasts.variance.live import LiveVariance
-from ml_assets.forecasts.variance.report import HorizonScore, VolatilityReport
+from ml_assets.forecasts.variance.report import VolatilityReport
 from ml_assets.gates._verdict import require
-from ml_assets.gates.forecasts._variance_baselines import recomputed_rivals
-from ml_assets.gates.forecasts.volatility import _EXACT, _NEAR
+from ml_assets.gates.forecasts._variance_baselines import EXACT, NEAR, recomputed_rivals
 from ml_assets.prices import PriceHistory
 from ml_assets.windows.sequence_set import SequenceSet
 
@@ -50,7 +50,7 @@ def recompute_variance(
     return _test(where, look, score, block, false_alarms)
 
 
-def _score(report: VolatilityReport, horizon: int) -> HorizonScore:
+def _score(report: VolatilityReport, horizon: int) -> Score:
     return next(s for s in report.scores if s.horizon == horizon)
 
 
@@ -100,12 +100,12 @@ def _baseline(
     due = recomputed_rivals(where, prices.frame, parts, at, look.horizon)[look.baseline][: len(look.dates)]
     apart = float(np.mean(np.abs(np.log(np.array(look.baseline_forecast) / due))))
     require(
-        apart <= _NEAR.get(look.baseline, _EXACT),
+        apart <= NEAR.get(look.baseline, EXACT),
         f"{where}: forecasts of {look.baseline} are {apart:.4f} from the recomputed ones",
     )
 
 
-def _test(where: str, look: Look, score: HorizonScore, block: int, false_alarms: float) -> float:
+def _test(where: str, look: Look, score: Score, block: int, false_alarms: float) -> float:
     now = _excess(look.forecast, look.baseline_forecast, look.realized)
     then = _excess(score.forecast, score.baseline_forecast, score.realized)
     actual, number = look.drift, now.size // block

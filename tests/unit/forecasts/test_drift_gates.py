@@ -13,22 +13,24 @@ import pandas as pd
 import pytest
 
 from ml_assets.forecasts.champions import released_models, watched_models
-from ml_assets.forecasts.direction import WalkForwardReport, score
+from ml_assets.forecasts.direction import DIRECTION_SCORING, MambaDirection, WalkForwardReport
 from ml_assets.forecasts.direction.drift import DirectionDrift, LiveDirection
+from ml_assets.forecasts.direction.mamba import DirectionModel
 from ml_assets.forecasts.drift import DriftReport, Live, Look, WatchedModel
 from ml_assets.forecasts.feature_drift import FeatureDrift
+from ml_assets.forecasts.forecaster import fold_rows
 from ml_assets.forecasts.release import Release, ReleasedVersion
 from ml_assets.forecasts.succession import Champion, Served
 from ml_assets.forecasts.target import Target
 from ml_assets.forecasts.targets import DIRECTION, TARGETS, VARIANCE
 from ml_assets.forecasts.variance.live import LiveVariance
+from ml_assets.forecasts.walk_forward import FoldModels, walk_forward
 from ml_assets.gates.core import GateResult, by_name
 from ml_assets.gates.forecasts.drift import DriftEvidence, drift_gates
-from ml_assets.mamba import MambaConfig, MambaWeights, TrainingRecipe, predict_direction, train_mamba
+from ml_assets.mamba import MambaConfig, MambaWeights, TrainingRecipe
 from ml_assets.prices import PriceHistory
 from ml_assets.prices.simulated import price_history, simulate
 from ml_assets.storage import ArtifactStore, Certificate
-from ml_assets.windows.augmentation import augment_sequences
 from ml_assets.windows.sequences import SequenceConfig, build_sequences
 from ml_assets.windows.steps import Steps
 from tests.unit.forecasts.fleets import publish
@@ -69,18 +71,23 @@ def gone_on(days: int) -> PriceHistory:
     return price_history("SIM", pd.concat([before, more]))
 
 
+FORECASTER = MambaDirection(
+    MambaConfig(d_model=8, d_state=4, head_dim=8), TrainingRecipe(epochs=1, jit_compile=False)
+)
+
+
 @cache
 def trained(number: int) -> MambaWeights:
-    fold = makers.market()[1].fold(number)
-    config = MambaConfig(d_model=8, d_state=4, head_dim=8)
-    return train_mamba(augment_sequences(fold), config, TrainingRecipe(epochs=1, jit_compile=False))
+    prices, sequences = makers.market()
+    return FORECASTER.fit(fold_rows(prices.frame, sequences, (1,))[number - 1]).weights
 
 
 @cache
 def scored() -> WalkForwardReport:
-    folds = [makers.market()[1].fold(number) for number in (1, 2)]
-    said = [predict_direction(trained(i + 1), fold.X("test")) for i, fold in enumerate(folds)]
-    return score(folds, said, origins=["scratch", "scratch"])
+    prices, sequences = makers.market()
+    folds = fold_rows(prices.frame, sequences, (1,))
+    models = FoldModels(FORECASTER, folds, DirectionModel(trained(2), (1,)))
+    return walk_forward(DIRECTION_SCORING, models, prices.frame, folds)
 
 
 MODELS: dict[str, Callable[[], tuple[Any, Any, dict[int, str]]]] = {

@@ -8,6 +8,9 @@ from typing import Any
 import pytest
 
 from ml_assets.forecasts.release import Release
+from ml_assets.forecasts.report import Record
+from ml_assets.forecasts.succession import Champion
+from ml_assets.forecasts.target import Target
 from ml_assets.forecasts.targets import DIRECTION, VARIANCE
 
 RULE = {
@@ -83,3 +86,64 @@ def test_releases() -> None:
 def test_what_is_of_neither_format_is_refused(kind: Any, spoiled: object) -> None:
     with pytest.raises(ValueError, match="validation error"):
         kind.from_bytes(encoded(spoiled))
+
+
+DAYS = {"dates": ["2020-01-01", "2020-01-02"], "realized": [0.01, -0.01]}
+FOLD = {
+    "number": 1, "training_rows": 900, "trained_until": "2019-01-01", "first_day": "2020-01-01",
+    "last_day": "2020-01-02",
+}  # fmt: skip
+MARK = {"weights_sha256": "0" * 64, "dates": ["2020-01-02"]}
+OLD_WALK_FORWARD: dict[str, Any] = {
+    **DAYS, "symbol": "A", "horizon": 1, "probability": [0.6, 0.7], "accuracy": 0.5, "interval": [0.4, 0.6],
+    "log_loss": 0.7, "baselines": {"majority": 0.5, "ar1": 0.52, "boosting": 0.9}, "p_value": 0.3,
+    "folds": [{**FOLD, "validated_until": "2019-12-01", "days": 2, "origin": "base", "accuracy": 0.5}],
+    "attempt": 2, "champion": {**MARK, "probability": [0.4]},
+}  # fmt: skip
+OLD_VOLATILITY: dict[str, Any] = {
+    "symbol": "A",
+    "scores": [
+        {
+            **DAYS, "horizon": 5, "forecast": [1e-4, 2e-4], "baseline_forecast": [1e-4, 1e-4],
+            "best_baseline": "har", "qlike": {"model": -7.1, "har": -7.0}, "mse": {"model": 1.0, "har": 2.0},
+            "p_values": {"har": 0.2}, "calibration": 1.1, "champion": {**MARK, "forecast": [3e-4]},
+        }
+    ],
+    "folds": [{**FOLD, "known_until": "2019-12-01", "qlike": [-7.1], "baseline_qlike": [-7.0]}],
+    "attempt": 2,
+}  # fmt: skip
+
+
+def test_reports_on_direction() -> None:
+    read = DIRECTION.scoring.report.from_bytes(encoded(OLD_WALK_FORWARD))
+    (score,), (fold,) = read.scores, read.folds
+    assert (score.level, score.best_baseline, score.baseline_level) == (0.5, "ar1", 0.52)
+    assert score.gain == pytest.approx(-0.02)
+    assert (score.forecast, score.baseline_forecast) == ([0.6, 0.7], [])
+    assert score.figures["interval_high"] == {"model": 0.6}
+    assert (fold.known_until, fold.origin, fold.levels) == ("2019-12-01", "base", [0.5])
+    assert score.champion == Record("0" * 64, ["2020-01-02"], [0.4])
+    assert read.corrected(score) == 0.6
+    comparison = DIRECTION.compare(read, 1, Champion("0" * 64, "1" * 64, "2019-12-31", 0.5))
+    assert comparison is not None
+    assert comparison.days == 1
+    assert type(read).from_bytes(read.to_bytes()) == read
+
+
+def test_reports_on_variance() -> None:
+    read = VARIANCE.scoring.report.from_bytes(encoded(OLD_VOLATILITY))
+    (score,), (fold,) = read.scores, read.folds
+    assert (score.level, score.baseline_level, score.p_value) == (-7.1, -7.0, 0.2)
+    assert score.gain == pytest.approx(0.1)
+    assert score.figures["calibration"] == {"model": 1.1}
+    assert (fold.days, fold.levels, fold.baseline_levels) == (2, [-7.1], [-7.0])
+    assert score.champion == Record("0" * 64, ["2020-01-02"], [3e-4])
+    assert type(read).from_bytes(read.to_bytes()) == read
+
+
+@pytest.mark.parametrize(("target", "held"), [(DIRECTION, OLD_WALK_FORWARD), (VARIANCE, OLD_VOLATILITY)])
+def test_an_old_report_without_a_field_is_refused(target: Target, held: dict[str, Any]) -> None:
+    for name in held:
+        if name not in ("attempt", "champion"):
+            with pytest.raises(ValueError, match="validation error"):
+                target.scoring.report.from_bytes(encoded({k: v for k, v in held.items() if k != name}))

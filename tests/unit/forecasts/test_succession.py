@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ml_assets.forecasts.direction import ChampionRecord, WalkForwardReport
+from ml_assets.forecasts.direction import WalkForwardReport
+from ml_assets.forecasts.report import Record
 from ml_assets.forecasts.succession import Champion, Served
 from ml_assets.forecasts.verdicts import Judged
 from tests.unit.forecasts.fleets import decide, gate, serving
@@ -36,14 +37,13 @@ def candidate(
     realized = np.where(rng.random(DAYS) < 0.5, 0.01, -0.01)
     base = report("A", accuracy=0.58 if passes else 0.5, p=1e-6 if passes else 0.5, days=DAYS)
     old = _forecast(rng, realized[-common:], old_right) if common else np.zeros(0)
-    return judged(
-        dataclasses.replace(
-            base,
-            realized=realized.tolist(),
-            probability=_forecast(rng, realized, new_right).tolist(),
-            champion=ChampionRecord(OLD.weights_sha256, base.dates[DAYS - common :], old.tolist(), askable),
-        )
+    score = dataclasses.replace(
+        base.scores[0],
+        realized=realized.tolist(),
+        forecast=_forecast(rng, realized, new_right).tolist(),
+        champion=Record(OLD.weights_sha256, base.dates[DAYS - common :], old.tolist(), askable),
     )
+    return judged(dataclasses.replace(base, scores=[score]))
 
 
 def _forecast(rng: np.random.Generator, realized: np.ndarray, right: float) -> np.ndarray:
@@ -191,7 +191,7 @@ def test_the_gate_derives_who_follows_one_that_cannot_be_asked(
 def test_a_report_from_before_the_mark_is_read() -> None:
     made = candidate().report
     plain = json.loads(made.to_bytes())
-    del plain["champion"]["askable"]
+    del plain["scores"][0]["champion"]["askable"]
     assert WalkForwardReport.from_bytes(json.dumps(plain).encode()) == made
 
 

@@ -17,10 +17,10 @@ from ml_assets.forecasts.release import (
     compose_release,
     pin_champions,
 )
+from ml_assets.forecasts.report import Record, Score
 from ml_assets.forecasts.succession import Champion, Served
 from ml_assets.forecasts.targets import VARIANCE
-from ml_assets.forecasts.variance import HorizonScore, VarianceRecord, VolatilityReport
-from ml_assets.forecasts.variance.succession import variance_record
+from ml_assets.forecasts.variance import VolatilityReport
 from ml_assets.forecasts.verdicts import Judged, Promotion
 from ml_assets.gates.core import GateResult
 from ml_assets.storage import ArtifactStore, Certificate
@@ -28,7 +28,6 @@ from tests.unit.forecasts import fleets
 from tests.unit.forecasts.fleets import gate, publish, release_gates
 from tests.unit.forecasts.test_variance_verdicts import CONTROLS, judged
 from tests.unit.skill.makers import with_controls
-from tests.unit.volatility import makers
 
 DAYS = 600
 OLD = Champion("0" * 64, "1" * 64, "2014-12-31")
@@ -52,16 +51,16 @@ def candidate(
     dates = [str(np.datetime64("2015-01-01") + i) for i in range(DAYS)]
     variance = 1e-4 * np.exp(0.3 * rng.standard_normal(DAYS))
     gain = 0.02 if passes else -0.02
-    score = HorizonScore(
+    score = Score(
         horizon=1, dates=dates, forecast=(ours * variance).tolist(),
         realized=(variance * rng.chisquare(1, DAYS)).tolist(), baseline_forecast=variance.tolist(),
-        best_baseline="har", qlike={"model": -7.0 - gain, "har": -7.0}, mse={"model": 1.0, "har": 1.0},
-        p_values={"har": p if passes else 0.9}, calibration=1.0,
-        champion=VarianceRecord(
+        best_baseline="har", levels={"model": -7.0 - gain, "har": -7.0}, gain=gain,
+        p_value=p if passes else 0.9,
+        champion=Record(
             OLD.weights_sha256, dates[DAYS - common :], (theirs * variance)[DAYS - common :].tolist(), askable
         ),
     )  # fmt: skip
-    other = replace(score, horizon=5, p_values={"har": 0.9}, champion=None)
+    other = replace(score, horizon=5, p_value=0.9, champion=None)
     report = VolatilityReport("A", [score, other], [])
     return Judged(report, hashlib.sha256(report.to_bytes()).hexdigest(), "a" * 64)
 
@@ -183,26 +182,6 @@ def test_an_unsound_succession_is_noticed(
     result = sound(fleet, promotion)
     assert not result.passed
     assert message in result.message
-
-
-def test_the_champion_is_asked_about_days_after_all_it_knows() -> None:
-    folds, score = makers.folds()[0], makers.scored().scores[0]
-    champion, sequences = makers.trained(1), folds[1]
-    asked: list[int] = []
-
-    def predict(weights: object, positions: np.ndarray) -> np.ndarray:
-        asked.extend(positions)
-        return np.full((len(positions), 2), 1e-4)
-
-    record = variance_record(sequences, score, champion, "c" * 64, predict)
-    assert record.dates == [d for d in score.dates if d >= str(sequences.as_of("test")[0])]
-    assert str(sequences.dates[asked[0]]) == record.dates[0] > champion.known_until
-    late = replace(champion, known_until=record.dates[10])
-    assert variance_record(sequences, score, late, "c" * 64, predict).dates == record.dates[11:]
-    for other, askable in ((replace(champion, window=29), False), (replace(champion, horizons=(2, 5)), True)):
-        assert variance_record(sequences, score, other, "c" * 64, predict) == VarianceRecord(
-            "c" * 64, [], [], askable
-        )
 
 
 Fleet = tuple[ArtifactStore, Promotion, Certificate, Certificate]

@@ -12,9 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ml_assets.forecasts.controls import VARIANCE, WALK
+from ml_assets.forecasts.report import Score
 from ml_assets.forecasts.succession import Served
 from ml_assets.forecasts.targets import VARIANCE as TARGET
-from ml_assets.forecasts.variance import HorizonScore, VolatilityReport
+from ml_assets.forecasts.variance import VolatilityReport
 from ml_assets.forecasts.verdicts import Judged, Promotion
 from tests.unit.forecasts import fleets
 from tests.unit.forecasts.fleets import all_gates, gate
@@ -29,12 +30,10 @@ def report(
     both = p if isinstance(p, tuple) else (p, p)
     dates = [str(np.datetime64("2015-01-01") + i) for i in range(days)]
     scores = [
-        HorizonScore(
+        Score(
             horizon=h, dates=dates, forecast=[1e-4] * days, realized=[1e-4] * days,
             baseline_forecast=[1e-4] * days, best_baseline="garch",
-            qlike={"model": -7.0 - gain, "garch": -7.0, "mean": -6.5},
-            mse={"model": 1.0, "garch": 1.0, "mean": 1.0},
-            p_values={"garch": q, "mean": 0.001}, calibration=1.0,
+            levels={"model": -7.0 - gain, "garch": -7.0, "mean": -6.5}, gain=gain, p_value=q,
         )
         for h, q in zip((1, 5), both, strict=True)
     ]  # fmt: skip

@@ -54,15 +54,15 @@ def test_every_promotion_meets_every_condition(fleet: dict[str, Judged | str]) -
     for symbol, _ in promotion.promoted():
         found = fleet[symbol]
         assert isinstance(found, Judged)
-        found = found.report
-        assert found.accuracy <= rule.quarantine
-        assert found.days >= rule.minimum_days
-        assert found.accuracy >= found.best_baseline[1] + rule.margin
+        (score,) = found.report.scores
+        assert score.level <= rule.quarantine
+        assert score.days >= rule.minimum_days
+        assert score.level >= score.baseline_level + rule.margin
         assert adjusted[symbol] <= rule.false_discovery_rate
 
 
 def p_of(found: Judged | str) -> float:
-    return 1.0 if isinstance(found, str) else min(1.0, found.report.p_value * found.report.attempt)
+    return 1.0 if isinstance(found, str) else min(1.0, found.report.scores[0].p_value * found.report.attempt)
 
 
 @given(FLEET)
@@ -76,7 +76,7 @@ def test_every_attempt_is_judged_once_with_a_reason(fleet: dict[str, Judged | st
         if isinstance(found, str):
             assert (v.verdict, v.p_value, v.level) == ("REJECT", 1.0, None)
             assert found in v.reason
-        elif found.report.accuracy > promotion.rule.quarantine:
+        elif found.report.scores[0].level > promotion.rule.quarantine:
             assert v.verdict == "QUARANTINE"
 
 

@@ -9,8 +9,11 @@ from collections.abc import Mapping
 import numpy as np
 
 from ml_assets.forecasts.controls import EDGE, WALK
-from ml_assets.forecasts.direction import ChampionRecord, Fold, WalkForwardReport, score
+from ml_assets.forecasts.direction import DIRECTION_SCORING, WalkForwardReport
+from ml_assets.forecasts.forecaster import CLOSE, FoldRows, fold_rows
+from ml_assets.forecasts.report import Fold, Record, Score
 from ml_assets.forecasts.verdicts import Judged
+from ml_assets.forecasts.walk_forward import walk_forward
 from ml_assets.prices import PriceHistory
 from ml_assets.prices.simulated import simulate
 from ml_assets.windows.sequences import SequenceConfig, SequenceSet, build_sequences
@@ -25,27 +28,31 @@ def report(
     days: int = 600,
     horizon: int = 1,
     attempt: int = 1,
-    champion: ChampionRecord | None = None,
+    champion: Record | None = None,
 ) -> WalkForwardReport:
     """Build a report that claims what the test wants; no prices stand behind it."""
     dates = [str(np.datetime64("2015-01-01") + i) for i in range(days)]
     lower = ("persistence", "ar1", "logistic")
-    return WalkForwardReport(
-        symbol=symbol,
+    # Boosted trees are no bar for a promotion.
+    baselines = {"majority": best, "always_up": best, "boosting": 0.99} | dict.fromkeys(lower, best - 0.02)
+    figures = {"interval_low": accuracy - 0.03, "interval_high": accuracy + 0.03, "log_loss": 0.69}
+    score = Score(
         horizon=horizon,
         dates=dates,
-        probability=[0.5] * days,
+        forecast=[0.5] * days,
         realized=[0.0] * days,
-        accuracy=accuracy,
-        interval=[accuracy - 0.03, accuracy + 0.03],
-        log_loss=0.69,
-        # Boosted trees are no bar for a promotion.
-        baselines={"majority": best, "always_up": best, "boosting": 0.99} | dict.fromkeys(lower, best - 0.02),
+        baseline_forecast=[1.0] * days,
+        best_baseline="majority",
+        levels={"model": accuracy, **baselines},
+        gain=accuracy - best,
         p_value=p,
-        folds=[Fold(1, 900, "2013-12-30", "2014-12-01", dates[0], dates[-1], days, "scratch", accuracy)],
-        attempt=attempt,
+        figures={name: {"model": figure} for name, figure in figures.items()},
         champion=champion,
     )
+    fold = Fold(
+        1, 900, "2013-12-30", "2014-12-01", dates[0], dates[-1], days, "scratch", [accuracy], [best]
+    )  # fmt: skip
+    return WalkForwardReport(symbol, [score], [fold], attempt)
 
 
 def judged(report: WalkForwardReport, weights: str = "weights") -> Judged:
@@ -67,18 +74,39 @@ def market(horizon: int = 1) -> tuple[PriceHistory, SequenceSet]:
     return prices, build_sequences(prices, SequenceConfig(window=20, horizon=horizon, test_days=200, folds=2))
 
 
-def predict(X: np.ndarray) -> np.ndarray:
-    """Forecast by a fixed rule on the last day of each window."""
-    return 1 / (1 + np.exp(-np.nan_to_num(X[:, -1, 0].astype(np.float64)) * 50))
+class Fixed:
+    """Forecasts by a fixed rule on the last day, with nothing to fit."""
+
+    name, columns, origin = "fixed", CLOSE, "scratch"
+
+    def fit(self, _: FoldRows) -> Fixed:
+        return self
+
+    def forecast(self, rows: FoldRows) -> np.ndarray:
+        last = rows.sequences.features[rows.days, 0].astype(np.float64)
+        return (1 / (1 + np.exp(-np.nan_to_num(last) * 50)))[:, None]
+
+    def to_bytes(self) -> bytes:
+        return b"fixed"
+
+    def from_bytes(self, _: bytes) -> Fixed:
+        return self
 
 
+@functools.cache
+def rows(horizon: int = 1) -> list[FoldRows]:
+    """Return the folds of the market."""
+    prices, sequences = market(horizon)
+    return fold_rows(prices.frame, sequences, (horizon,))
+
+
+@functools.cache
 def scored(horizon: int = 1) -> WalkForwardReport:
     """Score the fixed rule on the market's sealed days."""
-    parts = folds(horizon)
-    return score(parts, [predict(part.X("test")) for part in parts], origins=["scratch"] * len(parts))
+    prices, _ = market(horizon)
+    return walk_forward(DIRECTION_SCORING, Fixed(), prices.frame, rows(horizon))
 
 
 def folds(horizon: int = 1) -> list[SequenceSet]:
     """Return the market's sequences as they stood at each fold."""
-    _, sequences = market(horizon)
-    return [sequences.fold(number + 1) for number in range(sequences.folds)]
+    return [fold.sequences for fold in rows(horizon)]

@@ -43,12 +43,14 @@ def test_numbers_that_json_has_not_are_refused(number: float) -> None:
 
 
 def edited(value: JsonArtifact, **change: Any) -> bytes:
+    """Other fields, of the report and of its score."""
     fields = json.loads(value.to_bytes())
     for name, new in change.items():
+        of = fields if name in fields else fields["scores"][0]
         if new is None:
-            del fields[name]
+            del of[name]
         else:
-            fields[name] = new
+            of[name] = new
     return json.dumps(fields).encode()
 
 
@@ -61,8 +63,10 @@ def edited(value: JsonArtifact, **change: Any) -> bytes:
         {"horizon": 1.5},
         {"horizon": "1"},
         {"dates": [1, 2]},
-        {"probability": ["0.5"]},
-        {"baselines": {"majority": "high"}},
+        {"forecast": ["0.5"]},
+        {"symbol": 7},
+        {"folds": None},
+        {"levels": {"majority": "high"}},
         {"unknown": 1},
     ],
     ids=str,

@@ -10,8 +10,13 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy.stats import hypergeom, norm
 
-from ml_assets.forecasts.direction import adjusted_p_values, pesaran_timmermann
-from ml_assets.forecasts.statistics import block_interval, decline_p, paired_p
+from ml_assets.forecasts.statistics import (
+    adjusted_p_values,
+    block_interval,
+    decline_p,
+    paired_p,
+    pesaran_timmermann,
+)
 
 DIRECTIONS = st.integers(2, 60).flatmap(
     lambda n: st.tuples(*(st.lists(st.booleans(), min_size=n, max_size=n) for _ in range(2)))

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 
 import numpy as np
 
+from ml_assets.forecasts.forecaster import CLOSE, FoldRows, fold_rows
 from ml_assets.forecasts.variance import (
+    VARIANCE_SCORING,
+    MambaVariance,
     VarianceSet,
     VolatilityReport,
     VolatilityWeights,
-    predict_variance,
-    score_variance,
-    train_volatility,
-    variance_rows,
 )
+from ml_assets.forecasts.variance.mamba import rows_of
+from ml_assets.forecasts.walk_forward import FoldModels, walk_forward
 from ml_assets.mamba import MambaConfig, TrainingRecipe
 from ml_assets.prices import PriceHistory
 from ml_assets.prices.simulated import simulate
@@ -67,22 +69,56 @@ def closes() -> np.ndarray:
 
 
 @cache
-def folds() -> tuple[list[SequenceSet], list[VarianceSet]]:
-    sequences = [market()[1].fold(number) for number in (1, 2)]
-    return sequences, [variance_rows(fold, closes(), HORIZONS) for fold in sequences]
+def rows() -> list[FoldRows]:
+    prices, sequences = market()
+    return fold_rows(prices.frame, sequences, HORIZONS)
+
+
+class Start:
+    """Forecasts what models of these rows start from, as an untrained one does."""
+
+    name, columns = "start", CLOSE
+
+    def __init__(
+        self, folds: Sequence[SequenceSet], rows: Sequence[VarianceSet], closes: np.ndarray | None = None
+    ) -> None:
+        """By the last day of each fold; from these closes, if they are others than those of the fold."""
+        self.rules = {fold.dates[-1]: of.rule for fold, of in zip(folds, rows, strict=True)}
+        self.closes = closes
+
+    def fit(self, _: FoldRows) -> Start:
+        return self
+
+    def forecast(self, rows: FoldRows) -> np.ndarray:
+        closes = rows.closes if self.closes is None else self.closes
+        return self.rules[rows.sequences.dates[-1]].forecast(closes)[rows.days]
+
+    def to_bytes(self) -> bytes:
+        return b"start"
+
+    def from_bytes(self, _: bytes) -> Start:
+        return self
 
 
 @cache
+def models() -> FoldModels:
+    return FoldModels(MambaVariance(TINY, QUICK), rows())
+
+
+@cache
+def folds() -> tuple[list[SequenceSet], list[VarianceSet]]:
+    return [of.sequences for of in rows()], [rows_of(*fold) for fold in models()]
+
+
 def trained(number: int) -> VolatilityWeights:
-    return train_volatility(folds()[1][number - 1], TINY, QUICK)
+    return models()(number).weights  # type: ignore[attr-defined, no-any-return]
 
 
 def forecast(number: int) -> np.ndarray:
-    fold = folds()[0][number - 1]
-    return predict_variance(trained(number), fold, closes(), fold.positions("test"))
+    return models().forecast(number)
 
 
 @cache
 def scored() -> VolatilityReport:
-    report = score_variance(market()[0].frame, *folds(), [forecast(1), forecast(2)])
+    report = walk_forward(VARIANCE_SCORING, models(), market()[0].frame, rows())
     return VolatilityReport.from_bytes(report.to_bytes())

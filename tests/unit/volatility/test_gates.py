@@ -1,59 +1,31 @@
-"""Each gate on variance passes on the honest candidate and fails on a planted fault, naming it."""
+"""Each gate on rows and weights passes on the honest candidate and fails on a planted fault, naming it."""
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
-from ml_assets.forecasts.attempts import attempt_number
-from ml_assets.forecasts.variance import (
-    HorizonScore,
-    VarianceRecord,
-    VarianceSet,
-    VolatilityReport,
-    predict_variance,
-    variance_rows,
-)
+from ml_assets.forecasts.variance import VarianceSet, variance_rows
 from ml_assets.forecasts.variance.start import fit_start
-from ml_assets.forecasts.variance.succession import variance_record
 from ml_assets.gates.core import GateResult
-from ml_assets.gates.forecasts.folds import same_count
-from ml_assets.gates.forecasts.volatility import (
-    forecasts_reproduced,
-    variance_days_scored,
-    variance_figures,
-    variance_folds,
-)
-from ml_assets.gates.forecasts.volatility_rows import (
+from ml_assets.gates.forecasts.variance_rows import (
     horizons_purged,
     variance_learned,
     variance_oracle,
     variance_reload,
 )
-from ml_assets.gates.forecasts.volatility_start import start_causal, start_recomputed
+from ml_assets.gates.forecasts.variance_start import start_causal, start_recomputed
 from ml_assets.gates.models.training import untrained_arrays, weights_finite_and_complete
 from ml_assets.windows.labels import forward_returns, forward_variance
 from ml_assets.windows.scaling import fit_scale, normalize
-from tests.unit.volatility.makers import HORIZONS, closes, folds, forecast, market, scored, trained
+from tests.unit.volatility.makers import HORIZONS, closes, folds, market, trained
 
 
 def rebuild(sequences: Any, values: np.ndarray) -> VarianceSet:
     return variance_rows(sequences, values, HORIZONS)
-
-
-def on_report(report: VolatilityReport) -> dict[str, GateResult]:
-    prices, sequences = market()
-    return {
-        "days": variance_days_scored(prices, sequences, report),
-        "folds": variance_folds(*folds(), report),
-        "figures": variance_figures(prices, folds()[0], report),
-        "reproduced": forecasts_reproduced(folds()[0], report, forecast, 1, lambda _: None),
-    }
 
 
 def on_rows(rows: VarianceSet) -> dict[str, GateResult]:
@@ -69,115 +41,14 @@ def on_rows(rows: VarianceSet) -> dict[str, GateResult]:
 def test_all_pass_on_the_honest_candidates() -> None:
     weights, rows = trained(2), folds()[1][1]
     results = {
-        **on_report(scored()),
         **on_rows(rows),
         "complete": weights_finite_and_complete(weights),
         "reload": variance_reload(weights.to_bytes(), rows),
         "learned": variance_learned(weights, rows),
-        "count": same_count("SIM", scored(), []),
     }
     for name, result in results.items():
         assert result.passed, (name, result.message)
         assert result.checked > 0
-
-
-def with_score(place: int, **change: Any) -> VolatilityReport:
-    scores = list(scored().scores)
-    scores[place] = replace(scores[place], **change)
-    return replace(scored(), scores=scores)
-
-
-def with_item(values: list[Any], index: int, value: Any) -> list[Any]:
-    return [*values[:index], value, *values[index + 1 :]]
-
-
-def changed(name: str) -> Callable[[HorizonScore], dict[str, Any]]:
-    def make(score: HorizonScore) -> dict[str, Any]:
-        held = getattr(score, name)
-        return {name: {**held, "garch": held["garch"] * 0.8 - 0.1}}
-
-    return make
-
-
-FAULTS: list[tuple[str, Callable[[HorizonScore], dict[str, Any]]]] = [
-    ("days", lambda s: {"dates": s.dates[:-1], "forecast": s.forecast[:-1], "realized": s.realized[:-1],
-                        "baseline_forecast": s.baseline_forecast[:-1]}),
-    ("days", lambda s: {"dates": with_item(s.dates, 3, s.dates[4])}),
-    ("days", lambda s: {"forecast": s.forecast[:-1]}),
-    ("figures", lambda s: {"realized": with_item(s.realized, 7, s.realized[7] * (1 + 1e-6))}),
-    ("figures", lambda s: {"qlike": {**s.qlike, "model": s.qlike["model"] - 1e-4}}),
-    ("figures", lambda s: {"qlike": {n: v for n, v in s.qlike.items() if n != "ewma"}}),
-    ("figures", lambda s: {"mse": {**s.mse, "model": s.mse["model"] * 1.001}}),
-    ("figures", lambda s: {"calibration": s.calibration * 1.01}),
-    ("figures", lambda s: {"p_values": {**s.p_values, s.best_baseline: s.p_value / 2 + 1e-5}}),
-    ("figures", lambda s: {"best_baseline": "mean" if s.best_baseline != "mean" else "ewma"}),
-    ("figures", lambda s: {"baseline_forecast": [1.2 * v for v in s.baseline_forecast]}),
-    ("figures", changed("qlike")),
-    ("figures", changed("mse")),
-    ("figures", lambda s: {"dates": with_item(s.dates, 3, "1990-01-01")}),
-    ("figures", lambda s: {"forecast": s.realized}),  # the best forecast that there is: a leak
-    ("reproduced", lambda s: {"forecast": s.forecast[::-1]}),
-    ("reproduced", lambda s: {"forecast": with_item(s.forecast, 2, float(np.nextafter(s.forecast[2], 1)))}),
-]  # fmt: skip
-
-
-@pytest.mark.parametrize("place", [0, 1])
-@pytest.mark.parametrize(("gate", "fault"), FAULTS)
-def test_any_changed_figure_is_noticed(gate: str, fault: Any, place: int) -> None:
-    result = on_report(with_score(place, **fault(scored().scores[place])))[gate]
-    assert not result.passed
-    assert "SIM" in result.message
-
-
-def champion(score: HorizonScore) -> VarianceRecord:
-    """The model of the first fold in service, asked about the days of the last one."""
-    fold = folds()[0][1]
-    return variance_record(
-        fold, score, trained(1), "c" * 64, lambda weights, at: predict_variance(weights, fold, closes(), at)
-    )
-
-
-def test_an_edited_record_of_the_model_in_service_is_noticed() -> None:
-    scores = [replace(score, champion=champion(score)) for score in scored().scores]
-    honest = VolatilityReport.from_bytes(replace(scored(), scores=scores).to_bytes())
-    result = forecasts_reproduced(folds()[0], honest, forecast, 1, champion)
-    assert result.passed, result.message
-    assert result.checked > forecasts_reproduced(folds()[0], scored(), forecast, 1, lambda _: None).checked
-    five = honest.scores[1]
-    record = five.champion
-    assert record is not None
-    assert len(record.dates) > 100
-    worse = with_item(record.forecast, 2, float(np.nextafter(record.forecast[2], 1)))
-    for edited in (
-        None,
-        replace(record, forecast=worse),
-        replace(record, dates=record.dates[1:], forecast=record.forecast[1:]),
-        replace(record, weights_sha256="d" * 64),
-    ):
-        report = replace(honest, scores=[honest.scores[0], replace(five, champion=edited)])
-        result = forecasts_reproduced(folds()[0], report, forecast, 1, champion)
-        assert not result.passed
-        assert "SIM over 5 day(s): the record of the model in service" in result.message
-
-
-@pytest.mark.parametrize(
-    "change",
-    [{"training_rows": 1}, {"known_until": "2001-01-01"}, {"trained_until": "2001-01-01"}, {"number": 3}],
-)
-def test_a_fold_recorded_otherwise_is_noticed(change: dict[str, Any]) -> None:
-    first, *rest = scored().folds
-    report = replace(scored(), folds=[dataclasses.replace(first, **change), *rest])
-    assert not on_report(report)["folds"].passed
-
-
-def test_rows_that_know_the_test_days_are_noticed() -> None:
-    sequences, rows = folds()
-    late = replace(rows[0], validation=rows[0].validation + 40)
-    told = replace(scored().folds[0], known_until=late.known_until, trained_until=late.trained_until)
-    report = replace(scored(), folds=[told, scored().folds[1]])
-    result = variance_folds(sequences, [late, rows[1]], report)
-    assert not result.passed
-    assert "test windows begin" in result.message
 
 
 def test_another_way_to_label_is_noticed_with_day_and_both_values() -> None:
@@ -309,12 +180,3 @@ def test_a_model_that_did_harm_is_noticed() -> None:
     assert "the start has" in variance_learned(worse, rows).message
     boasting = replace(weights, validation={**weights.validation, "loss_5": 0.1})
     assert "the recorded loss" in variance_learned(boasting, rows).message
-
-
-def test_attempts_are_counted_for_variance_as_for_direction() -> None:
-    other = with_score(0, forecast=[2 * v for v in scored().scores[0].forecast])
-    assert attempt_number(scored(), []) == 1
-    assert attempt_number(scored(), [other]) == 2
-    assert attempt_number(scored(), [scored(), other]) == 1  # the same forecasts are the same attempt
-    assert not same_count("SIM", scored(), [other]).passed
-    assert same_count("SIM", replace(scored(), attempt=2), [other]).passed

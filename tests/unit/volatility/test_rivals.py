@@ -9,22 +9,24 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ml_assets.forecasts.variance import VarianceSet, fitted_baselines, score_variance, variance_rows
+from ml_assets.forecasts.forecaster import FoldRows, fold_rows
+from ml_assets.forecasts.variance import VARIANCE_SCORING, VarianceSet, forecasters, variance_rows
 from ml_assets.forecasts.variance.garch import Garch
+from ml_assets.forecasts.walk_forward import walk_forward
 from ml_assets.gates.core import GateResult
 from ml_assets.gates.forecasts import _variance_baselines, _variance_fits
-from ml_assets.gates.forecasts.volatility import variance_figures
-from ml_assets.gates.forecasts.volatility_start import start_recomputed
+from ml_assets.gates.forecasts.variance_figures import variance_figures
+from ml_assets.gates.forecasts.variance_start import start_recomputed
 from ml_assets.prices import PriceHistory
 from ml_assets.prices.simulated import price_history, simulate
-from ml_assets.windows.sequences import SequenceConfig, SequenceSet, build_sequences
-from tests.unit.volatility.makers import HORIZONS, awkward
+from ml_assets.windows.sequences import SequenceConfig, build_sequences
+from tests.unit.volatility.makers import HORIZONS, Start, awkward
 
 Fit = Callable[..., Any]
 
 
 @cache
-def awkward_market(kind: str, seed: int) -> tuple[PriceHistory, list[SequenceSet], list[VarianceSet]]:
+def awkward_market(kind: str, seed: int) -> tuple[PriceHistory, list[FoldRows], list[VarianceSet]]:
     """Two folds of a market with these returns; with open, high and low for odd seeds."""
     close = 100.0 * np.exp(np.cumsum(awkward(kind, seed, 1000)))
     frame = simulate("random_walk", 1000, seed=seed).prices.frame
@@ -32,18 +34,16 @@ def awkward_market(kind: str, seed: int) -> tuple[PriceHistory, list[SequenceSet
     frame = shape.assign(close=close) if seed % 2 else frame[["close"]].assign(close=close)
     prices = price_history("WILD", frame)
     whole = build_sequences(prices, SequenceConfig(window=30, test_days=120, folds=2))
-    folds = [whole.fold(number) for number in (1, 2)]
-    return prices, folds, [variance_rows(fold, close, HORIZONS) for fold in folds]
+    folds = fold_rows(prices.frame, whole, HORIZONS)
+    return prices, folds, [variance_rows(fold.sequences, close, HORIZONS) for fold in folds]
 
 
 def judged(kind: str, seed: int) -> GateResult:
     """The gate on the report of an untrained model, which says what it starts from."""
     prices, folds, rows = awkward_market(kind, seed)
-    closes = prices.frame["close"].to_numpy()
-    forecasts = [
-        of.rule.forecast(closes)[fold.positions("test")] for fold, of in zip(folds, rows, strict=True)
-    ]
-    return variance_figures(prices, folds, score_variance(prices.frame, folds, rows, forecasts))
+    sequences = [fold.sequences for fold in folds]
+    report = walk_forward(VARIANCE_SCORING, Start(sequences, rows), prices.frame, folds)
+    return variance_figures(prices, sequences, report)
 
 
 @pytest.mark.parametrize("kind", ["3", "big", "flat", "both"])
@@ -82,10 +82,10 @@ def test_a_poor_fit_is_refused_in_the_report_alone_and_in_the_code(
     kind: str, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The code of the report is what proposes to the gate, so both are made poor; then only the report."""
-    poor = POORER[name](getattr(fitted_baselines, name))
+    poor = POORER[name](getattr(forecasters, name))
     _variance_baselines._judged_garch.cache_clear()
     with monkeypatch.context() as patch:
-        patch.setattr(fitted_baselines, name, poor)
+        patch.setattr(forecasters, name, poor)
         result = judged(kind, 1)
         assert not result.passed
         assert "as reported" in result.message or "recomputed ones" in result.message
