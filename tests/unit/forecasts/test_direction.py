@@ -169,7 +169,7 @@ def careless(X: np.ndarray, up: np.ndarray) -> Logistic:
 
 
 def told(fit: Fit, monkeypatch: pytest.MonkeyPatch, *, gate: bool = True) -> GateResult:
-    """The gate on a report whose logistic regression is fitted so; the same proposes to the gate if wanted."""
+    """The gate on a report whose logistic regression is fitted so; the same fit proposes, if wanted."""
     prices, _ = market()
     monkeypatch.setattr(forecasters, "fit_logistic", fit)
     report = walk_forward(DIRECTION_SCORING, Fixed(), prices.frame, rows())
