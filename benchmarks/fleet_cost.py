@@ -105,7 +105,7 @@ def run(folder: Path) -> tuple[int, Watch]:
         "ML_ASSETS_PRICES": str(folder / "prices"),
         "ML_ASSETS_WORKERS": "1",
     }
-    command = [sys.executable, "-m", "orchestration.cli.command_line", "run", "--all"]
+    command = [sys.executable, "-m", "orchestration.cli", "run", "--all"]
     process = subprocess.Popen(command, env=environment)
     watch = Watch(psutil.Process(process.pid))
     watcher = threading.Thread(target=watch.sample)

@@ -123,7 +123,7 @@ def training_options(command: Sequence[str]) -> Iterator[Callable[[], int]]:
     It prints nothing unless it fails: the terminal shows this one's progress. Yields a function that waits
     for the process and returns its exit status.
     """
-    process = subprocess.Popen([sys.executable, "-m", "orchestration.cli.command_line", *command, "--quiet"])
+    process = subprocess.Popen([sys.executable, "-m", "orchestration.cli", *command, "--quiet"])
     try:
         yield process.wait
     finally:

@@ -64,7 +64,7 @@ def command(*arguments: str, folder: Path, **settings: object) -> subprocess.Com
     environment |= {f"ML_ASSETS_{name.upper()}": str(value) for name, value in settings.items()}
     environment["PYTHONPATH"] = str(Path(__file__).parents[2])
     return subprocess.run(
-        [sys.executable, "-m", "orchestration.cli.command_line", *arguments],
+        [sys.executable, "-m", "orchestration.cli", *arguments],
         cwd=folder, env=environment, capture_output=True, text=True, timeout=300, check=False,
     )  # fmt: skip
 
