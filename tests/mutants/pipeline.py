@@ -29,7 +29,7 @@ from ml_assets.windows.sequence_set import SequenceSet
 from ml_assets.windows.sequences import build_sequences
 from ml_assets.windows.splits import SequenceConfig
 from ml_assets.windows.steps import Steps
-from tests.unit.volatility.makers import Start
+from tests.unit.forecasts.variance_makers import Start
 
 Build = Callable[[PriceHistory], SequenceSet]
 Augment = Callable[[SequenceSet], AugmentedSet]
