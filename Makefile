@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run fleet volatility pinn quotes american ui test torture benchmarks calibrate check format mutants lock clean
+.PHONY: help setup run fleet volatility pinn quotes american ui test torture benchmarks calibrate check tables format mutants lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -54,11 +54,17 @@ benchmarks: $(READY) ## Mamba's speed and learning against its peers, into docs/
 calibrate: $(READY) ## what the promotion rule does to luck and to skill, into docs/PROMOTION_CALIBRATION.md (about 35 minutes)
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.calibrate
 
+tables: $(READY) ## renew the tables of gates and settings in README and docs
+	$(BIN)/python -m orchestration.catalogue
+
 check: $(READY) ## lint, format and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python -m tests.house
+
+tables: $(READY) ## renew the tables of gates and settings in README and docs
+	$(BIN)/python -m orchestration.catalogue
 
 format: $(READY) ## apply the formatter and the safe fixes
 	$(BIN)/ruff check --fix .

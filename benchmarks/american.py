@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.machine import described
-from ml_assets.gates.options.american_options import random_americans
+from ml_assets.gates.options.american_reference import random_americans
 from ml_assets.pinn import PINNCache
 from ml_assets.pinn.american import AmericanDomain, AmericanRecipe, AmericanWeights, value_american
 from ml_assets.pinn.american.binomial import value_binomial

@@ -11,9 +11,9 @@ import tempfile
 from pathlib import Path
 
 from benchmarks.machine import described
-from ml_assets.gates.options.latency import latency_gate
+from ml_assets.gates.options.latency import sla
 from ml_assets.pinn import PinnRecipe, measure_latency
-from ml_assets.reports.option_latency import latency_tables
+from ml_assets.reports.latency import latency_tables
 
 
 def main() -> None:
@@ -31,7 +31,7 @@ def main() -> None:
         report = measure_latency(arguments.store, weights)
     print(described())
     print(latency_tables(report))
-    print(latency_gate(report).message)
+    print(sla(report).message)
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from ml_assets.pinn import certified_weights
 from ml_assets.pinn.european.closed_form import value_closed_form
 from ml_assets.pinn.quotes import Quotes
 from ml_assets.pinn.serving.pricer import NetworkPricer
-from ml_assets.reports.option_walk_forward import walk_table
+from ml_assets.reports.option_walk import walk_table
 
 PEER_OPTIONS = 2_000
 

@@ -16,13 +16,13 @@ from typing import Any
 from threadpoolctl import threadpool_limits
 
 from benchmarks.machine import described
-from ml_assets.gates.options.options import pinn_gates
+from ml_assets.gates.options.european import pinn_gates
 from ml_assets.pinn import PinnRecipe, PinnWeights, train_pinn
 from ml_assets.pinn.adam import adam
 from ml_assets.pinn.european.greeks import value_network
 from ml_assets.pinn.european.soft import SoftNetwork, SoftRecipe, l_bfgs, train_soft
 from ml_assets.pinn.european.training import training_problem
-from ml_assets.pinn.weights import initial_parameters
+from ml_assets.pinn.european.weights import initial_parameters
 
 COLUMNS = ("price_max", "gamma_l2", "residual_rms", "parity_max", "violations")
 HEADER = f"{'training':44s} {'s':>6s} " + " ".join(f"{name:>12s}" for name in COLUMNS) + "  gates"

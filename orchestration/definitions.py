@@ -10,11 +10,11 @@ import dagster as dg
 from ml_assets.forecasts.controls import ControlledSource
 from ml_assets.storage import ArtifactStore
 from ml_assets.windows.steps import Steps
-from orchestration.assets.american import american_weights
 from orchestration.assets.base import mamba_base_weights
 from orchestration.assets.drift import drift_report, volatility_drift_report
 from orchestration.assets.forecasts import volatility_report, walk_forward_report
-from orchestration.assets.options import latency_benchmark, pinn_weights
+from orchestration.assets.latency import latency_benchmark
+from orchestration.assets.networks import american_weights, pinn_weights
 from orchestration.assets.prices import raw_prices
 from orchestration.assets.quotes import option_quotes, option_walk_forward
 from orchestration.assets.release import release
@@ -25,44 +25,35 @@ from orchestration.assets.training import (
 )
 from orchestration.assets.verdicts import promotion, volatility_promotion
 from orchestration.assets.volatility import volatility_weights
-from orchestration.automation import Graph, build_schedules, build_sensors, fleet_update, with_freshness
+from orchestration.automation import build_schedules, build_sensors, fleet_update, with_freshness
+from orchestration.fleet.run import Graph
 from orchestration.gating import collect_gates
 from orchestration.gating.io_manager import GatedIOManager
+from orchestration.pipelines import JOBS
 from orchestration.resources import LazySource, open_store
 from orchestration.settings import Settings
 
-__all__ = [
-    "AMERICAN_ASSETS",
-    "BASE_ASSETS",
-    "DATA_ASSETS",
-    "FLEET_ASSETS",
-    "MODEL_ASSETS",
-    "OPTION_ASSETS",
-    "QUOTE_ASSETS",
-    "SYMBOL_ASSETS",
-    "VARIANCE_PIPELINE",
-    "VOLATILITY_ASSETS",
-    "WATCH_ASSETS",
-    "build_defs",
-    "defs",
-]
+__all__ = ["ASSETS", "build_defs", "defs"]
 
-_DATA = [raw_prices, split_sequences, augmented_training_set]
-_MODEL = [mamba_weights, walk_forward_report]
-SYMBOL_ASSETS = [*_DATA, *_MODEL]
-BASE_ASSETS = [mamba_base_weights]
-OPTION_ASSETS = [pinn_weights, latency_benchmark]
-QUOTE_ASSETS = [option_quotes, option_walk_forward]
-AMERICAN_ASSETS = [american_weights]
-VOLATILITY_ASSETS = [volatility_weights, volatility_report]
-FLEET_ASSETS = [promotion, release]
-WATCH_ASSETS = [drift_report, volatility_drift_report]
-# The two halves of a symbol's way, between which the base model is trained.
-DATA_ASSETS = [asset.key.to_user_string() for asset in _DATA]
-MODEL_ASSETS = [asset.key.to_user_string() for asset in _MODEL]
-# All that a symbol's variance needs, which is not all of its data.
-VARIANCE_PIPELINE = [
-    asset.key.to_user_string() for asset in (raw_prices, split_sequences, *VOLATILITY_ASSETS)
+ASSETS = [
+    raw_prices,
+    split_sequences,
+    augmented_training_set,
+    mamba_base_weights,
+    mamba_weights,
+    walk_forward_report,
+    pinn_weights,
+    latency_benchmark,
+    american_weights,
+    option_quotes,
+    option_walk_forward,
+    volatility_weights,
+    volatility_report,
+    volatility_promotion,
+    promotion,
+    release,
+    drift_report,
+    volatility_drift_report,
 ]
 
 
@@ -79,18 +70,7 @@ def build_defs(
         Settings instead of those of environment and file.
     """
     settings = settings or Settings()
-    everything = [
-        *SYMBOL_ASSETS,
-        *BASE_ASSETS,
-        *OPTION_ASSETS,
-        *AMERICAN_ASSETS,
-        *QUOTE_ASSETS,
-        *VOLATILITY_ASSETS,
-        volatility_promotion,
-        *FLEET_ASSETS,
-        *WATCH_ASSETS,
-    ]
-    assets = with_freshness(everything, settings)
+    assets = with_freshness(ASSETS, settings)
     resources: dict[str, Any] = {
         "settings": settings,
         "store": open_store(settings),
@@ -105,23 +85,13 @@ def build_defs(
         wait_seconds=settings.verdict_wait_seconds,
         wait_tries=settings.verdict_wait_tries,
     )
-    resources["graph"] = Graph(lambda: definitions, own_process_only=bool(overrides))
+    # Other processes can build the same definitions, unless somebody has put something else in here.
+    resources["graph"] = Graph(lambda: definitions, None if overrides else build_defs)
     definitions = dg.Definitions(
         assets=assets,
         resources=resources,
         jobs=[
-            dg.define_asset_job("symbol_pipeline", dg.AssetSelection.assets(*SYMBOL_ASSETS)),
-            dg.define_asset_job("base_pipeline", dg.AssetSelection.assets(*BASE_ASSETS)),
-            dg.define_asset_job("option_pipeline", dg.AssetSelection.assets(*OPTION_ASSETS)),
-            dg.define_asset_job("quotes_pipeline", dg.AssetSelection.assets(*QUOTE_ASSETS)),
-            dg.define_asset_job("american_pipeline", dg.AssetSelection.assets(*AMERICAN_ASSETS)),
-            dg.define_asset_job("volatility_pipeline", dg.AssetSelection.assets(*VARIANCE_PIPELINE)),
-            dg.define_asset_job("volatility_verdict", dg.AssetSelection.assets(volatility_promotion)),
-            dg.define_asset_job("fleet_verdict", dg.AssetSelection.assets(*FLEET_ASSETS)),
-            dg.define_asset_job("drift_check", dg.AssetSelection.assets(raw_prices, drift_report)),
-            dg.define_asset_job(
-                "volatility_drift_check", dg.AssetSelection.assets(raw_prices, volatility_drift_report)
-            ),
+            *(dg.define_asset_job(job, list(names)) for job, names in JOBS.items()),
             fleet_update,
         ],
         schedules=build_schedules(settings),

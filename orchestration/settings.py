@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
+from collections.abc import Mapping
 from difflib import get_close_matches
 from itertools import pairwise
 from pathlib import Path
@@ -20,17 +23,32 @@ from pydantic_settings import (
 from ml_assets.forecasts.controls import CONTROLS
 from ml_assets.prices import LayoutHint
 
-__all__ = ["DEFAULT_UNIVERSE", "Settings"]
+__all__ = ["DEFAULT_UNIVERSE", "WITHOUT_INFLUENCE", "Settings"]
 
 # Eight of skfolio's twenty stocks, from different sectors: the default run ends within minutes.
 DEFAULT_UNIVERSE = ("AAPL", "AMD", "BAC", "GE", "JNJ", "KO", "MSFT", "XOM")
+
+
+WITHOUT_INFLUENCE = frozenset(
+    {
+        *("home", "store", "keep_versions", "workers", "symbols", "volatility"),
+        *("verdict_wait_seconds", "verdict_wait_tries"),
+        *("sensors", "weekly_retrain", "retrain_cron", "retrain_timezone", "retrain_after_days"),
+        *("quiet_seconds", "attempts_per_content", "drift_days", "drift_false_alarms"),
+        *("prices_fresh_days", "models_fresh_days"),
+    }
+)
+"""Settings that say where, when and how much is done, but not what comes out of it."""
+
+_CREDENTIALS = re.compile(r"://[^/@\s]+@")  # of a URL: user:password@host
 
 
 class Settings(BaseSettings):
     """What a user may change without touching code.
 
     A variable ``ML_ASSETS_<NAME>`` in the environment wins over ``settings.toml`` in the working
-    folder, which wins over the default. The settings in force are written into each run's metadata.
+    folder, which wins over the default. The settings in force (:meth:`in_force`) stand in every certificate;
+    those that differ from the default, in the tags of a run and beside every materialization.
     """
 
     model_config = SettingsConfigDict(
@@ -69,6 +87,11 @@ class Settings(BaseSettings):
         None, ge=1, description="Length of the sealed span; unset: 1000, at most a quarter of the rows."
     )
     folds: int = Field(4, ge=1, description="Parts of the sealed span; a model is trained before each.")
+    base_members: int = Field(
+        64,
+        ge=1,
+        description="Most symbols that teach the base model, chosen by the hash of their names.",
+    )
     augmented_copies: int = Field(1, ge=1, description="Augmented copies per training row.")
 
     epochs: int = Field(80, ge=1, description="Upper bound; early stopping on validation ends sooner.")
@@ -196,6 +219,24 @@ class Settings(BaseSettings):
                 hint = f"; did you mean {close[0]}?" if close else f"; known: {', '.join(sorted(known))}"
                 raise ValueError(f"unknown setting {name} in the environment{hint}")
         return self
+
+    def in_force(self) -> dict[str, str]:
+        """Every setting as text, for certificates; without secrets, and without who is told of failures."""
+        values = self.model_dump(
+            mode="json", exclude={n for n in type(self).model_fields if n.startswith("alert_")}
+        )
+        shown = {n: v if isinstance(v, str) else json.dumps(v, sort_keys=True) for n, v in values.items()}
+        return {name: _CREDENTIALS.sub("://***@", value) for name, value in shown.items()}
+
+    def changed(self) -> dict[str, str]:
+        """Those of :meth:`in_force` that differ from the default."""
+        default = {n: f.get_default(call_default_factory=True) for n, f in type(self).model_fields.items()}
+        return {name: text for name, text in self.in_force().items() if getattr(self, name) != default[name]}
+
+    def makes_the_same(self, earlier: Mapping[str, str]) -> bool:
+        """Whether what was made under `earlier` settings (as of :meth:`in_force`) would be made again now."""
+        names = self.in_force().keys() - WITHOUT_INFLUENCE
+        return all(self.in_force()[name] == earlier.get(name) for name in names)
 
     @property
     def store_url(self) -> str:

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ml_assets.gates.options.options import pinn_gates
+from ml_assets.gates.options.european import pinn_gates
 from ml_assets.pinn import Domain, LatencyReport, PinnRecipe, PinnWeights
+from ml_assets.pinn.european.weights import initial_parameters
 from ml_assets.pinn.serving.latency import Peer
 from ml_assets.pinn.serving.timing import Timing
-from ml_assets.pinn.weights import initial_parameters
 from ml_assets.storage import ArtifactStore, FileLock, GateVerdict, certify
 
 __all__ = [

@@ -92,14 +92,7 @@ def read_chain_file(path: Path, name: str, hint: LayoutHint) -> list[ChainRows]:
     except PriceFileError as error:
         # The price reader's remedy speaks of closes.
         remedy = _TABLE if "column of closes" in error.remedy else error.remedy
-        raise PriceFileError(
-            error.what,
-            remedy,
-            file=error.file or member,
-            row=error.row,
-            column=error.column,
-            found=error.found,
-        ) from error
+        raise PriceFileError(error.what, remedy, **error.place).at(file=member) from error
     except OSError as error:
         what = f"the file cannot be opened ({error.strerror or error})"
         raise PriceFileError(what, "Check its permissions.", file=name) from error

@@ -124,6 +124,11 @@ class TrainedModel(Model, Protocol):
         ...
 
     @property
+    def events(self) -> tuple[str, ...]:
+        """What went wrong while it was trained, and how that was mended."""
+        ...
+
+    @property
     def feature_names(self) -> tuple[str, ...]:
         """Names of the features that it reads, in order."""
         ...
@@ -175,8 +180,8 @@ class Forecaster(Protocol):
 class TrainedForecaster(Forecaster, Protocol):
     """A forecaster whose models are kept and may serve."""
 
-    def fit(self, rows: FoldRows) -> TrainedModel:
-        """Train on the days before the fold's test windows."""
+    def fit(self, rows: FoldRows, like: TrainedModel | None = None) -> TrainedModel:
+        """Train on the days before the fold's test windows, under the conditions that `like` had, if any."""
         ...
 
     def from_bytes(self, data: bytes) -> TrainedModel:
@@ -204,6 +209,11 @@ class WeightsModel(Generic[Weights]):
     def origin(self) -> str:
         """Where they came from: trained from scratch, unless they say otherwise."""
         return str(getattr(self.weights, "origin", "scratch"))
+
+    @property
+    def events(self) -> tuple[str, ...]:
+        """What went wrong while they were trained, and how that was mended."""
+        return tuple(self.weights.recovery.messages)
 
     @property
     def feature_names(self) -> tuple[str, ...]:

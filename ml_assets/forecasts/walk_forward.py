@@ -8,13 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Generic, TypeVar
+from typing import Generic, TypeVar, cast
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ml_assets.forecasts.forecaster import FoldRows, Forecaster, Model, TrainedModel, purged_rows
+from ml_assets.forecasts.forecaster import (
+    FoldRows,
+    Forecaster,
+    Model,
+    TrainedForecaster,
+    TrainedModel,
+    purged_rows,
+)
 from ml_assets.forecasts.report import Fold, Record, Report, Score
 from ml_assets.windows.rolling import Floats
 
@@ -80,21 +87,48 @@ class FoldModels:
     folds : sequence of FoldRows
     *last : Model
         Models of the last folds that are there already.
+    like : FoldModels, optional
+        Of the same trained forecaster: each fold is trained under the conditions that its model had there,
+        for instance a smaller batch after memory had run out, so that the very same weights come out.
     """
 
-    def __init__(self, forecaster: Forecaster, folds: Sequence[FoldRows], *last: Model) -> None:
-        self._forecaster, self._folds = forecaster, folds
+    def __init__(
+        self,
+        forecaster: Forecaster,
+        folds: Sequence[FoldRows],
+        *last: Model,
+        like: FoldModels | None = None,
+    ) -> None:
+        self._forecaster, self._folds, self._like = forecaster, folds, like
         self._models: dict[int, Model] = dict(enumerate(last, 1 + len(folds) - len(last)))
+        self._given = frozenset(self._models)
 
     def __call__(self, number: int) -> Model:
         """Fit on the fold's rows, once."""
         if number not in self._models:  # the one place where models of folds are trained
-            self._models[number] = self._forecaster.fit(self._folds[number - 1])
+            rows = self._folds[number - 1]
+            self._models[number] = (
+                self._forecaster.fit(rows)
+                if self._like is None
+                else cast(TrainedForecaster, self._forecaster).fit(
+                    rows, like=cast(TrainedModel, self._like(number))
+                )
+            )
         return self._models[number]
 
     def __iter__(self) -> Iterator[tuple[FoldRows, Model]]:
         """The rows of each fold with its model."""
         return ((rows, self(number)) for number, rows in enumerate(self._folds, 1))
+
+    @property
+    def events(self) -> list[str]:
+        """What went wrong while the models were trained that were not there before, and how it was mended."""
+        return [
+            f"fold {number}: {message}"
+            for number, model in sorted(self._models.items())
+            if number not in self._given
+            for message in getattr(model, "events", ())
+        ]
 
     def forecast(self, number: int) -> Floats:
         """Forecasts of the fold's days, (n, H)."""

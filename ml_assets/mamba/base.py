@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import logging
-import time
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -12,13 +11,11 @@ from ml_assets.mamba.base_weights import MambaBaseWeights
 from ml_assets.mamba.config import MambaConfig, TrainingRecipe
 from ml_assets.mamba.examples import Examples, Floats, check_windows, drawn_rows
 from ml_assets.mamba.figures import direction_figures
-from ml_assets.mamba.fitting import Progress, fit
+from ml_assets.mamba.fitting import Fitted, Progress, Session, train
 from ml_assets.mamba.pooled import PooledSet
-from ml_assets.mamba.trainer import compiled_trainer
+from ml_assets.training.policy import TrainingRecord
 
 __all__ = ["BASE_RECIPE", "base_figures", "train_base"]
-
-logger = logging.getLogger(__name__)
 
 BASE_RECIPE = TrainingRecipe(epochs=40, patience=8, learning_rate=2e-3, stride=30)
 """Many symbols bear larger steps than one does; the rest is compiled into the step that all share."""
@@ -31,6 +28,7 @@ def train_base(
     *,
     seed: int = 0,
     progress: Progress | None = None,
+    record: TrainingRecord | None = None,
 ) -> MambaBaseWeights:
     """Train on the pooled rows; stop early on the members' validation rows.
 
@@ -46,6 +44,8 @@ def train_base(
         Seed of weights, dropout and the choice of windows.
     progress : callable, optional
         Called after every epoch with that epoch's entry of the history.
+    record : TrainingRecord, optional
+        What disturbed an earlier training, to repeat it to the bit.
 
     Returns
     -------
@@ -61,42 +61,28 @@ def train_base(
     """
     config, recipe = config or MambaConfig(), recipe or BASE_RECIPE
     recipe.require_steps(pooled.window)
-    started = time.perf_counter()
-    trainer = compiled_trainer(config, recipe, pooled.window, len(pooled.feature_names))
-    with trainer.lock:
-        trainer.reset(seed, recipe.learning_rate)
-        untrained = base_figures(pooled, trainer.outputs)
-        fitted = fit("base model", trainer, recipe, _examples(pooled, recipe), seed=seed, progress=progress)
-        trained = base_figures(pooled, trainer.outputs)
-    seconds = time.perf_counter() - started
-    figures = {
-        **trained,
-        **{f"untrained_{name}": untrained[name] for name in ("loss", "accuracy")},
-        "best_epoch": float(fitted.epoch),
-    }
-    logger.info(
-        "base model: %d symbols, %d rows before %s; best epoch %d of %d, validation loss %.4f (untrained "
-        "%.4f), accuracy %.3f, %.1f s",
-        len(pooled.members), len(pooled.train), pooled.boundary, fitted.epoch, len(fitted.history),
-        figures["loss"], figures["untrained_loss"], figures["accuracy"], seconds,
+
+    def work(session: Session) -> tuple[Fitted, dict[str, Any]]:
+        untrained = base_figures(pooled, session.trainer.outputs)
+        fitted = session.fit(_examples(pooled, recipe))
+        trained = base_figures(pooled, session.trainer.outputs)
+        return fitted, {
+            "validation": {
+                **trained,
+                **{f"untrained_{name}": untrained[name] for name in ("loss", "accuracy")},
+            },
+            "horizon": pooled.horizon,
+            "members": pooled.members,
+            "boundary": str(pooled.boundary),
+            "known_until": str(pooled.known_until),
+            "training_rows": len(pooled.train),
+            "data_sha256": pooled.sha256(),
+        }
+
+    return train(
+        MambaBaseWeights, MambaBaseWeights.symbol, pooled, config, recipe, work,
+        seed=seed, progress=progress, record=record,
     )  # fmt: skip
-    return MambaBaseWeights(
-        config=config,
-        recipe=recipe,
-        seed=seed,
-        window=pooled.window,
-        horizon=pooled.horizon,
-        feature_names=pooled.feature_names,
-        members=pooled.members,
-        boundary=str(pooled.boundary),
-        known_until=str(pooled.known_until),
-        arrays=fitted.arrays,
-        training_rows=len(pooled.train),
-        data_sha256=pooled.sha256(),
-        history=fitted.history,
-        validation=figures,
-        seconds=seconds,
-    )
 
 
 def base_figures(pooled: PooledSet, predict: Callable[[Floats], Floats]) -> dict[str, float]:

@@ -28,12 +28,16 @@ class Objective:
         ``(outputs, targets) -> scalar``, trained on.
     score : callable
         ``(outputs, targets) -> (loss, figure)``, for the validation rows.
+    known : callable
+        ``targets -> bool``, one per term of the loss: which targets are known. Loss and figure are means over
+        them, so a part of a batch weighs as many as it has.
     """
 
     width: int
     figure: str
     loss: Callable[[Tensor, Tensor], Tensor]
     score: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
+    known: Callable[[Tensor], Tensor]
 
 
 def objective_of(config: MambaConfig, recipe: TrainingRecipe) -> Objective:
@@ -43,15 +47,25 @@ def objective_of(config: MambaConfig, recipe: TrainingRecipe) -> Objective:
     horizon, the realized variance as a ratio to the forecast that the model starts from.
     """
     if config.variance_heads:
-        return Objective(config.variance_heads, "calibration", _quasi_likelihood, _variance_score)
+        return Objective(
+            config.variance_heads, "calibration", _quasi_likelihood, _variance_score, tf.math.is_finite
+        )
     return Objective(
-        2, "accuracy", lambda out, targets: _direction(out, targets, recipe.return_weight), _direction_score
+        2,
+        "accuracy",
+        lambda out, targets: _direction(out, targets, recipe.return_weight),
+        _direction_score,
+        _direction_known,
     )
+
+
+def _direction_known(targets: Tensor) -> Tensor:
+    return tf.math.is_finite(targets[..., 0])
 
 
 def _direction(out: Tensor, targets: Tensor, return_weight: float) -> Tensor:
     """Cross-entropy of direction plus a Huber loss on the standardized return, where it has a head."""
-    scored = tf.math.is_finite(targets[..., 0])
+    scored = _direction_known(targets)
     # Unknown targets are replaced before the loss, not after: the gradient of a masked NaN is NaN.
     targets = tf.where(scored[..., None], targets, tf.zeros_like(targets))
     loss = _cross_entropy(out[..., 0], targets[..., 0])
@@ -65,7 +79,7 @@ def _direction(out: Tensor, targets: Tensor, return_weight: float) -> Tensor:
 def _direction_score(out: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
     """Cross-entropy, and the share of directions that were right."""
     logit = out[..., 0]
-    up, scored = targets[..., 0], tf.math.is_finite(targets[..., 0])
+    up, scored = targets[..., 0], _direction_known(targets)
     right = tf.cast((logit > 0) == (up > 0.5), tf.float32)
     return _mean(_cross_entropy(logit, up), scored), _mean(right, scored)
 

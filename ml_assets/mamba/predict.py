@@ -13,7 +13,8 @@ from ml_assets.mamba.config import MambaConfig
 from ml_assets.mamba.model import MambaModel
 from ml_assets.mamba.trainer import predictor
 from ml_assets.mamba.weights import MambaWeights, StoredModel
-from ml_assets.training.backend import tf
+from ml_assets.training.backend import placed_on, tf
+from ml_assets.training.policy import Device
 from ml_assets.windows.scaling import normalize
 
 __all__ = ["DirectionStream", "model_from_weights", "predict_direction", "predict_outputs", "predict_returns"]
@@ -119,8 +120,10 @@ class DirectionStream:
 
 def predict_outputs(weights: StoredModel, X: NDArray[np.float32]) -> NDArray[np.float32]:
     """Outputs of the last step for *normalized* windows: (n, window, F) -> (n, outputs)."""
-    model, predict = _shared_model(weights.config, weights.window, len(weights.feature_names))
-    with _lock:
+    # Where it was trained: another device takes sums in another order.
+    device = weights.recovery.device
+    with _lock, placed_on(device):
+        model, predict = _shared_model(weights.config, weights.window, len(weights.feature_names), device)
         model.assign_arrays(weights.arrays)
         return predict(X)
 
@@ -141,7 +144,10 @@ def _raw_outputs(weights: MambaWeights, X_raw: NDArray[np.floating]) -> Floats:
 
 @lru_cache(maxsize=4)
 def _shared_model(
-    config: MambaConfig, window: int, n_features: int
+    config: MambaConfig,
+    window: int,
+    n_features: int,
+    device: Device,  # noqa: ARG001  part of the key: the caller places it
 ) -> tuple[MambaModel, Callable[[NDArray[np.float32]], NDArray[np.float32]]]:
     """Trace the forward pass once per shape; weights are assigned for each symbol."""
     model = MambaModel(config)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import logging
-import time
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,15 +13,13 @@ from ml_assets.mamba.base_weights import MambaBaseWeights
 from ml_assets.mamba.config import MambaConfig, TrainingRecipe
 from ml_assets.mamba.examples import Examples, check_windows, drawn_rows, standardized_targets
 from ml_assets.mamba.figures import direction_losses, validation_figures
-from ml_assets.mamba.fitting import Fitted, Progress, fit
+from ml_assets.mamba.fitting import Fitted, Progress, Session, train
 from ml_assets.mamba.shapes import layer_of
-from ml_assets.mamba.trainer import Trainer, compiled_trainer
 from ml_assets.mamba.weights import MambaWeights, Origin
+from ml_assets.training.policy import TrainingRecord
 from ml_assets.windows.augmented_set import AugmentedSet
 
 __all__ = ["train_mamba"]
-
-logger = logging.getLogger(__name__)
 
 Floats = NDArray[np.float32]
 
@@ -44,6 +41,7 @@ def train_mamba(
     base: MambaBaseWeights | None = None,
     seed: int = 0,
     progress: Progress | None = None,
+    record: TrainingRecord | None = None,
 ) -> MambaWeights:
     """Train a model on the augmented training rows; stop early on the validation rows.
 
@@ -69,6 +67,8 @@ def train_mamba(
         Seed of weights, dropout and the choice of windows.
     progress : callable, optional
         Called after every epoch with that epoch's entry of the history.
+    record : TrainingRecord, optional
+        What disturbed an earlier training, to repeat it to the bit.
 
     Returns
     -------
@@ -84,68 +84,50 @@ def train_mamba(
     """
     config, recipe = config or MambaConfig(), recipe or TrainingRecipe()
     _require_trainable(augmented, recipe)
-    started = time.perf_counter()
     center, scale = _return_scale(augmented)
     examples = _examples(augmented, recipe, center, scale)
-    trainer = compiled_trainer(config, recipe, augmented.window, len(augmented.feature_names))
-    with trainer.lock:
-        trainer.reset(seed, recipe.learning_rate)
-        untrained = trainer.outputs(augmented.X_val)
-        fitted = fit(augmented.symbol, trainer, recipe, examples, seed=seed, progress=progress)
-        candidates = [_Candidate("scratch", fitted, trainer.outputs(augmented.X_val))]
+
+    def work(session: Session) -> tuple[Fitted, dict[str, Any]]:
+        outputs = session.trainer.outputs
+        untrained = outputs(augmented.X_val)
+        candidates = [_Candidate("scratch", session.fit(examples), outputs(augmented.X_val))]
         if base is not None:
-            candidates.append(_fine_tuned(trainer, recipe, augmented, examples, base, seed, progress))
-    best = _choose(augmented, candidates)
-    seconds = time.perf_counter() - started
-    figures = validation_figures(augmented, untrained, best.outputs) | {
-        "best_epoch": float(best.fitted.epoch)
-    }
-    logger.info(
-        "%s: %s, best epoch %d of %d, validation loss %.4f (untrained %.4f), accuracy %.3f (majority %.3f), "
-        "%.1f s",
-        augmented.symbol, best.origin, best.fitted.epoch, len(best.fitted.history), figures["loss"],
-        figures["untrained_loss"], figures["accuracy"], figures["majority_accuracy"], seconds,
+            candidates.append(_fine_tuned(session, augmented, examples, base))
+        best = _choose(augmented, candidates)
+        return best.fitted, {
+            "validation": validation_figures(augmented, untrained, best.outputs),
+            "validation_outputs_sha256": hashlib.sha256(best.outputs.tobytes()).hexdigest(),
+            "origin": best.origin,
+            "candidates": {
+                c.origin: float(np.mean(direction_losses(augmented, c.outputs))) for c in candidates
+            },
+            "symbol": augmented.symbol,
+            "center": augmented.center,
+            "scale": augmented.scale,
+            "return_center": center,
+            "return_scale": scale,
+            "training_rows": len(augmented.X),
+            "known_until": str(augmented.as_of_val[-1]),
+            "data_sha256": hashlib.sha256(augmented.to_bytes()).hexdigest(),
+            "base_sha256": None if base is None else hashlib.sha256(base.to_bytes()).hexdigest(),
+        }
+
+    return train(
+        MambaWeights, augmented.symbol, augmented, config, recipe, work,
+        seed=seed, progress=progress, record=record,
     )  # fmt: skip
-    return MambaWeights(
-        symbol=augmented.symbol,
-        config=config,
-        recipe=recipe,
-        seed=seed,
-        window=augmented.window,
-        feature_names=augmented.feature_names,
-        center=augmented.center,
-        scale=augmented.scale,
-        return_center=center,
-        return_scale=scale,
-        arrays=best.fitted.arrays,
-        training_rows=len(augmented.X),
-        known_until=str(augmented.as_of_val[-1]),
-        data_sha256=hashlib.sha256(augmented.to_bytes()).hexdigest(),
-        history=best.fitted.history,
-        validation=figures,
-        validation_outputs_sha256=hashlib.sha256(best.outputs.tobytes()).hexdigest(),
-        origin=best.origin,
-        candidates={c.origin: float(np.mean(direction_losses(augmented, c.outputs))) for c in candidates},
-        base_sha256=None if base is None else hashlib.sha256(base.to_bytes()).hexdigest(),
-        seconds=seconds,
-    )
 
 
 def _fine_tuned(
-    trainer: Trainer,
-    recipe: TrainingRecipe,
-    augmented: AugmentedSet,
-    examples: Examples,
-    base: MambaBaseWeights,
-    seed: int,
-    progress: Progress | None,
+    session: Session, augmented: AugmentedSet, examples: Examples, base: MambaBaseWeights
 ) -> _Candidate:
+    trainer, recipe = session.trainer, session.recipe
     gentle = replace(
         recipe,
         learning_rate=recipe.learning_rate * recipe.fine_tuning,
         patience=max(1, recipe.patience // 3),
     )
-    trainer.reset(seed, gentle.learning_rate)
+    trainer.reset(session.seed, gentle.learning_rate)
     # Layers by name; those that see the features fit only if the features are the same ones.
     known = {
         path: values
@@ -153,7 +135,7 @@ def _fine_tuned(
         if base.feature_names == augmented.feature_names or layer_of(path) not in ("embed", "feature_skip")
     }
     whole = not trainer.model.load_weights_by_layer(known).skipped
-    fitted = fit(augmented.symbol, trainer, gentle, examples, seed=seed, keep_start=whole, progress=progress)
+    fitted = session.fit(examples, stage="fine_tuned", recipe=gentle, keep_start=whole)
     origin: Origin = "fine_tuned" if fitted.epoch else "base"
     return _Candidate(origin, fitted, trainer.outputs(augmented.X_val))
 

@@ -9,12 +9,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ml_assets.pinn.european.closed_form import black_scholes
+from ml_assets.pinn.european.recipe import Domain, PinnRecipe
+from ml_assets.pinn.european.weights import PinnWeights
 from ml_assets.pinn.model import OptionPricingPINN
 from ml_assets.pinn.quotes import QuoteError
-from ml_assets.pinn.recipe import Domain, PinnRecipe
 from ml_assets.pinn.serving.cache import PINNCache
 from ml_assets.pinn.serving.certified import certified_weights
-from ml_assets.pinn.weights import PinnWeights, WeightsError
+from ml_assets.pinn.weights import WeightsError
 
 if TYPE_CHECKING:
     from ml_assets.pinn.european.training import train_pinn

@@ -181,6 +181,10 @@ def _search(
     return None if found[0] is None else float(found[0])
 
 
+def _is_number(value: float, gradient: Array) -> bool:
+    return bool(np.isfinite(value) and np.isfinite(gradient).all())
+
+
 def _fresh(memory: _Memory, x: Array) -> BfgsState:
     """State of a search that begins at x."""
     value, gradient = memory(x)
@@ -197,6 +201,7 @@ def self_scaled_bfgs(
     gradient_tolerance: float = 0.0,
     callback: Callable[[int, float], bool] | None = None,
     keep: Callable[[Callable[[], BfgsState]], None] | None = None,
+    on_nan: Callable[[int, float, Array], object] | None = None,
 ) -> BfgsResult:
     """Minimize by self-scaled BFGS with a Wolfe line search.
 
@@ -220,6 +225,9 @@ def self_scaled_bfgs(
         ``(iteration, value) -> stop``.
     keep : callable, optional
         Called after each iteration with a function that returns the state, for whoever saves it now and then.
+    on_nan : callable, optional
+        Called with ``(iteration, value, last good point)`` where a step has led to a value or gradient that
+        is no number. The search goes on from the last good point, with the shorter steps of a fresh matrix.
 
     Returns
     -------
@@ -244,11 +252,18 @@ def self_scaled_bfgs(
             resample()
             memory.forget()
             (value, gradient), last = memory(x), None
+            if on_nan is not None and not _is_number(value, gradient):
+                on_nan(done, value, x)
+                continue  # on new points again
         d = -hessian.dot(gradient)
         if d @ gradient >= 0.0:  # rounding has spoilt the matrix: begin again downhill
             hessian, d = InverseHessian(x.size), -gradient
         length = _search(memory, x, d, value, gradient, last)
         done += 1
+        if on_nan is not None and length is not None and not _is_number(*memory(x + length * d)):
+            on_nan(done, memory(x + length * d)[0], x)
+            length = None
+            memory.forget()
         if length is None:
             failures += 1
             if failures > _MAX_FAILURES:

@@ -9,22 +9,18 @@ import numpy as np
 import numpy.typing as npt
 
 from ml_assets.pinn.european.greeks import value_quotes
+from ml_assets.pinn.european.weights import PinnWeights
 from ml_assets.pinn.quotes import GREEKS, QuoteError, Quotes
-from ml_assets.pinn.weights import PinnWeights
 
 if TYPE_CHECKING:
     from ml_assets.pinn.american.weights import AmericanWeights
 
-__all__ = ["BINOMIAL", "CLOSED_FORM", "NETWORK", "SOURCES", "Exercise", "Networks", "value_by_exercise"]
+__all__ = ["Exercise", "Networks", "value_by_exercise"]
 
 Array = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.intp]
 Exercise = str | Sequence[str] | npt.NDArray[np.str_]
 """``'european'`` or ``'american'``, one for all options or one for each."""
-
-SOURCES = ("closed_form", "network", "binomial")
-"""Names of the methods that a valuation may come from, by their code."""
-CLOSED_FORM, NETWORK, BINOMIAL = range(3)
 
 _KNOWN = ("european", "american")
 
@@ -70,7 +66,7 @@ def value_by_exercise(
     -------
     values : dict of ndarray of shape (n,)
     methods : ndarray of int, shape (n,)
-        Codes of :data:`SOURCES`.
+        Codes of :data:`ml_assets.pinn.quotes.SOURCES`.
 
     Raises
     ------

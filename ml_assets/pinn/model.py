@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from ml_assets.pinn.exercise import SOURCES, Exercise, Networks, value_by_exercise
-from ml_assets.pinn.quotes import Number, OptionType, Quotes, check_option_type, make_quotes
-from ml_assets.pinn.recipe import PinnRecipe
-from ml_assets.pinn.weights import PinnWeights, WeightsError
+from ml_assets.pinn.european.recipe import PinnRecipe
+from ml_assets.pinn.european.weights import PinnWeights
+from ml_assets.pinn.exercise import Exercise, Networks, value_by_exercise
+from ml_assets.pinn.quotes import SOURCES, Number, OptionType, Quotes, check_option_type, make_quotes
+from ml_assets.pinn.weights import WeightsError
 
 if TYPE_CHECKING:
     from ml_assets.pinn.american.weights import AmericanWeights
@@ -207,7 +208,7 @@ class OptionPricingPINN:
         dict
             ``price``, ``delta``, ``gamma``, ``vega``, ``theta``, ``rho`` in the units of
             :data:`ml_assets.pinn.quotes.GREEKS`, and ``source``: ``'network'``, or ``'closed_form'`` for
-            an option outside the domain of the training (see :class:`ml_assets.pinn.recipe.Domain`);
+            an option outside the domain of the training (see :class:`ml_assets.pinn.european.recipe.Domain`);
             of American options see :func:`ml_assets.pinn.american.value.value_american`.
             Floats when every input is a scalar, else arrays of the broadcast shape.
 

@@ -9,7 +9,18 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["GREEKS", "OPTION_TYPES", "QuoteError", "Quotes", "check_option_type", "make_quotes"]
+__all__ = [
+    "BINOMIAL",
+    "CLOSED_FORM",
+    "GREEKS",
+    "NETWORK",
+    "OPTION_TYPES",
+    "SOURCES",
+    "QuoteError",
+    "Quotes",
+    "check_option_type",
+    "make_quotes",
+]
 
 Array = npt.NDArray[np.float64]
 Number = float | int | Sequence[float] | npt.NDArray[np.floating] | npt.NDArray[np.integer]
@@ -21,6 +32,10 @@ GREEKS = ("price", "delta", "gamma", "vega", "theta", "rho")
 squared; vega per 1.00 of sigma (divide by 100 for a point); theta per year of calendar time (divide by
 365 for a day); rho per 1.00 of r.
 """
+
+SOURCES = ("closed_form", "network", "binomial")
+"""Names of the methods that a valuation may come from, by their code."""
+CLOSED_FORM, NETWORK, BINOMIAL = range(3)
 
 # Rows of the checked columns, positive ones first, then those that may be zero.
 _ROWS = (

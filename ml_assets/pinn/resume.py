@@ -6,9 +6,9 @@ import hashlib
 import json
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from ml_assets.pinn.bfgs import BfgsState
 from ml_assets.pinn.recipe import TrainingRecipe
 from ml_assets.storage.arrays import pack, unpack
 from ml_assets.training.checkpoints import CheckpointFolder
+from ml_assets.training.policy import TrainingRecord
 from ml_assets.training.signals import StopRequest, deliver, stop_on_signal
 
 __all__ = ["Keeper", "TrainingState", "keeping"]
@@ -46,6 +47,8 @@ class TrainingState:
     seconds : float
         Time spent so far.
     curve : tuple of (step, loss)
+    record : TrainingRecord
+        What has gone wrong so far, and the conditions in force since.
     """
 
     training: str
@@ -55,12 +58,14 @@ class TrainingState:
     after_adam: float
     seconds: float
     curve: tuple[tuple[float, float], ...]
+    record: TrainingRecord = field(default_factory=TrainingRecord)
 
     def to_bytes(self) -> bytes:
         """Encode as ``.npz``."""
-        values = {field.name: getattr(self.optimizer, field.name) for field in fields(self.optimizer)}
+        values = {f.name: getattr(self.optimizer, f.name) for f in fields(self.optimizer)}
         arrays = {name: value for name, value in values.items() if isinstance(value, np.ndarray)}
-        rest = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "optimizer"}
+        rest = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "optimizer"}
+        rest["record"] = self.record.to_dict()
         phase = "adam" if isinstance(self.optimizer, AdamState) else "bfgs"
         numbers = {name: value for name, value in values.items() if name not in arrays}
         return pack(arrays, {"phase": phase, "optimizer": numbers, "rest": rest})
@@ -74,7 +79,8 @@ class TrainingState:
             optimizer = _PHASES[header["phase"]](**values)
             rest = header["rest"]
             curve = tuple((step, loss) for step, loss in rest.pop("curve"))
-            return cls(optimizer=optimizer, curve=curve, **rest)
+            record = TrainingRecord.from_dict(rest.pop("record"))
+            return cls(optimizer=optimizer, curve=curve, record=record, **rest)
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"not the state of a PINN training of this version: {error}") from error
 
@@ -141,12 +147,17 @@ class Keeper:
 
 
 @contextmanager
-def keeping(root: str | Path | None, recipe: TrainingRecipe, every: float) -> Iterator[Keeper]:
+def keeping(
+    root: str | Path | None,
+    recipe: TrainingRecipe,
+    every: float,
+    note: Callable[[str], None] = logger.debug,
+) -> Iterator[Keeper]:
     """Keep the states of one training under ``root``; without a root, keep none and leave signals alone.
 
     Ctrl-C and SIGTERM end the block after the step at hand, its state saved. A training is named by the kind
     and a hash of its recipe. Another has another folder, and a state knows its training: none resumes from
-    another's.
+    another's. `note` is told when the disk is full.
     """
     digest = hashlib.sha256(json.dumps(asdict(recipe), sort_keys=True).encode()).hexdigest()
     training = f"{type(recipe).__name__}-{digest[:16]}"
@@ -155,7 +166,7 @@ def keeping(root: str | Path | None, recipe: TrainingRecipe, every: float) -> It
         return
     if every < 0:
         raise ValueError(f"checkpoint_seconds is {every}: give 0 (after every step) or more")
-    folder = CheckpointFolder(Path(root) / training, decode=TrainingState.from_bytes)
+    folder = CheckpointFolder(Path(root) / training, decode=TrainingState.from_bytes, note=note)
     stopped = False
     with stop_on_signal() as request:
         try:

@@ -13,20 +13,15 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import numpy.typing as npt
 
-from ml_assets.pinn.recipe import Domain
+from ml_assets.training.policy import TrainingRecord
 
 __all__ = [
-    "INPUTS",
     "NetworkWeights",
-    "PinnWeights",
     "WeightsError",
     "glorot_parameters",
-    "initial_parameters",
     "layer_shapes",
 ]
 
-INPUTS = 3
-"""Inputs of the European network: two even functions of z, and s."""
 _FORMAT = 2
 _META = "meta"
 # What numpy and zipfile raise on damaged archives; RuntimeError is an unknown compression or a password.
@@ -39,7 +34,7 @@ class WeightsError(ValueError):
     """The bytes or arrays are no usable network."""
 
 
-def layer_shapes(width: int, depth: int, inputs: int = INPUTS) -> tuple[tuple[int, int], ...]:
+def layer_shapes(width: int, depth: int, inputs: int) -> tuple[tuple[int, int], ...]:
     """Kernel shapes of ``depth`` tanh layers of ``width`` units and the linear output."""
     return ((inputs, width), *(((width, width),) * (depth - 1)), (width, 1))
 
@@ -60,14 +55,6 @@ def glorot_parameters(shapes: Sequence[tuple[int, int]], seed: int, output_bias:
     return np.concatenate(parts)
 
 
-def initial_parameters(width: int, depth: int, seed: int) -> Array:
-    """Parameters that the European training starts from, shape (n_parameters,).
-
-    The output's bias is the exact at-the-money value ``-ln(2 pi)`` of the small-volatility limit.
-    """
-    return glorot_parameters(layer_shapes(width, depth), seed, -np.log(2.0 * np.pi))
-
-
 @dataclass(frozen=True, eq=False)
 class NetworkWeights:
     """A network of tanh layers as a value; base of the artifacts.
@@ -86,6 +73,8 @@ class NetworkWeights:
         Training figures (steps, losses by term). No wall-clock times: equal trainings give equal bytes.
     history : ndarray of shape (n, 2), optional
         Step and loss along the training, for the picture in the report.
+    recovery : TrainingRecord, optional
+        What went wrong in the training; stored only if anything did.
 
     Raises
     ------
@@ -106,11 +95,18 @@ class NetworkWeights:
     seed: int = 0
     figures: Mapping[str, float | int | str] = field(default_factory=dict)
     history: Array = field(default_factory=lambda: np.zeros((0, 2)))
+    recovery: TrainingRecord = field(default_factory=TrainingRecord)
 
     def __post_init__(self) -> None:
         _check_arrays(self.kernels, self.biases, self.inputs)
         for array in (*self.kernels, *self.biases, self.history):
             array.setflags(write=False)
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and self.to_bytes() == other.to_bytes()
+
+    def __hash__(self) -> int:
+        return hash(self.to_bytes())
 
     @classmethod
     def from_parameters(cls, parameters: Array, width: int, depth: int, **fields: Any) -> Self:
@@ -145,7 +141,7 @@ class NetworkWeights:
 
     def to_bytes(self) -> bytes:
         """Encode as ``.npz``; equal networks give equal bytes (zip entries carry no time)."""
-        meta = {
+        meta: dict[str, Any] = {
             "format": _FORMAT,
             "kind": self.kind,
             "architecture": {"width": self.width, "depth": self.depth, "activation": "tanh"},
@@ -153,6 +149,8 @@ class NetworkWeights:
             "seed": self.seed,
             "figures": dict(self.figures),
         }
+        if self.recovery != TrainingRecord():
+            meta["recovery"] = self.recovery.to_dict()
         arrays: dict[str, npt.NDArray[Any]] = {"history": np.ascontiguousarray(self.history)}
         for i, (kernel, bias) in enumerate(zip(self.kernels, self.biases, strict=True)):
             arrays[f"kernel_{i}"] = np.ascontiguousarray(kernel)
@@ -196,6 +194,9 @@ class NetworkWeights:
                 seed=int(meta["seed"]),
                 figures=meta["figures"],
                 history=arrays["history"],
+                recovery=TrainingRecord.from_dict(meta["recovery"])
+                if "recovery" in meta
+                else TrainingRecord(),
             )
         except _UNREADABLE as error:
             if isinstance(error, WeightsError):
@@ -214,19 +215,6 @@ def _digest(arrays: Mapping[str, npt.NDArray[Any]], meta: Mapping[str, Any]) -> 
         digest.update(f"{name} {array.dtype} {array.shape}".encode())
         digest.update(array.tobytes())
     return digest.hexdigest()
-
-
-@dataclass(frozen=True, eq=False)
-class PinnWeights(NetworkWeights):
-    """A network for European options, ready to serve; outside its domain the closed form answers."""
-
-    kind: ClassVar[str] = "pinn_weights"
-    inputs: ClassVar[int] = INPUTS
-    domain_type: ClassVar[type[Any]] = Domain
-    name: ClassVar[str] = "PINN"
-    command: ClassVar[str] = "pinn"
-
-    domain: Domain = field(default_factory=Domain)
 
 
 def _check_arrays(kernels: Sequence[Array], biases: Sequence[Array], inputs: int) -> None:

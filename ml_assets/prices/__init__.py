@@ -1,4 +1,4 @@
-"""Prices: sources, layouts, cleaning, sessions and restatements.
+"""Prices: sources, layouts, cleaning and restatements.
 
 Start with :func:`open_source`; ``docs/PRICES.md`` holds the rules.
 """
@@ -11,8 +11,8 @@ from ml_assets.prices.raw import RawPrices
 from ml_assets.prices.report import CleaningReport, Tally
 from ml_assets.prices.restatement import Restatement, compare_histories
 from ml_assets.prices.schema import Violation, price_schema, schema_violations
-from ml_assets.prices.sessions import missing_sessions, sessions_from
-from ml_assets.prices.sources import PriceSource, TableSource, load_all, open_source
+from ml_assets.prices.sources import open_source
+from ml_assets.prices.table_source import PriceSource, TableSource
 
 __all__ = [
     "COLUMNS",
@@ -31,11 +31,8 @@ __all__ = [
     "Violation",
     "clean_prices",
     "compare_histories",
-    "load_all",
-    "missing_sessions",
     "open_source",
     "price_schema",
     "read_price_file",
     "schema_violations",
-    "sessions_from",
 ]

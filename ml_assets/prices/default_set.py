@@ -10,7 +10,7 @@ import pandas as pd
 
 from ml_assets.prices.cleaning import CleaningRules
 from ml_assets.prices.raw import RawPrices
-from ml_assets.prices.sources import TableSource
+from ml_assets.prices.table_source import TableSource
 
 __all__ = ["default_source"]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal, Self
 
 __all__ = ["PriceFileError", "PriceSourceError", "Problem", "ProblemKind"]
@@ -70,26 +71,19 @@ class PriceFileError(ValueError):
             f"{where}: {self.what}{found}. {self.remedy}" if where else f"{self.what}{found}. {self.remedy}"
         )
 
+    @property
+    def place(self) -> dict[str, Any]:
+        """The place, as keyword arguments."""
+        return {name: getattr(self, name) for name in ("file", "row", "column", "found", "symbol")}
+
     def at(self, **place: Any) -> PriceFileError:
         """Return the same error with the given parts of its place filled in where they are unknown."""
-        known = {name: getattr(self, name) for name in ("file", "row", "column", "found", "symbol")}
-        known.update({name: value for name, value in place.items() if known[name] is None})
-        return PriceFileError(self.what, self.remedy, **known)
+        known = {name: value for name, value in self.place.items() if value is not None}
+        return PriceFileError(self.what, self.remedy, **(place | known))
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Exceptions with keyword arguments do not survive a process pool without this.
-        place = {
-            "file": self.file,
-            "row": self.row,
-            "column": self.column,
-            "found": self.found,
-            "symbol": self.symbol,
-        }
-        return _rebuild, (self.what, self.remedy, place)
-
-
-def _rebuild(what: str, remedy: str, place: dict[str, Any]) -> PriceFileError:
-    return PriceFileError(what, remedy, **place)
+        return partial(PriceFileError, **self.place), (self.what, self.remedy)
 
 
 @dataclass(frozen=True)
@@ -118,13 +112,4 @@ class Problem:
     @classmethod
     def from_error(cls, error: PriceFileError) -> Self:
         """Record a refusal."""
-        return cls(
-            "refused",
-            str(error),
-            error.symbol,
-            error.file,
-            error.row,
-            error.column,
-            error.found,
-            error.remedy,
-        )
+        return cls("refused", str(error), remedy=error.remedy, **error.place)

@@ -20,7 +20,7 @@ from ml_assets.prices.layouts import (
     read_price_file,
 )
 from ml_assets.prices.raw import RawPrices
-from ml_assets.prices.sources import Claims, TableSource
+from ml_assets.prices.table_source import Claims, TableSource
 
 __all__ = ["folder_source"]
 

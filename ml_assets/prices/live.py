@@ -13,7 +13,7 @@ from ml_assets.prices.cleaning import CleaningRules
 from ml_assets.prices.errors import PriceFileError, PriceSourceError, Problem
 from ml_assets.prices.layouts import LayoutHint, grid_of_frame, parse_grid
 from ml_assets.prices.raw import RawPrices
-from ml_assets.prices.sources import Claims, TableSource
+from ml_assets.prices.table_source import Claims, TableSource
 from ml_assets.storage.symbols import normalize_symbol
 
 __all__ = ["parse_yfinance_frame", "yfinance_source"]

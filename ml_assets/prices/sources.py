@@ -1,135 +1,20 @@
-"""Where prices come from: one small protocol, and how a setting names a source."""
+"""How a setting names a source of prices."""
 
 from __future__ import annotations
 
 import datetime as dt
-import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol, runtime_checkable
 
-from ml_assets.prices.claims import Settled, settle
-from ml_assets.prices.cleaning import CleaningRules, latest_day
-from ml_assets.prices.errors import PriceFileError, PriceSourceError, Problem
-from ml_assets.prices.history import PriceHistory
-from ml_assets.prices.layouts import LayoutHint, symbol_of_file
-from ml_assets.prices.raw import RawPrices
-from ml_assets.storage.symbols import normalize_symbol
+from ml_assets.prices.cleaning import CleaningRules
+from ml_assets.prices.default_set import default_source
+from ml_assets.prices.errors import PriceSourceError
+from ml_assets.prices.folder import folder_source
+from ml_assets.prices.layouts import LayoutHint
+from ml_assets.prices.live import yfinance_source
+from ml_assets.prices.table_source import PriceSource
 
-__all__ = ["PriceSource", "TableSource", "load_all", "open_source"]
-
-_LOG = logging.getLogger(__name__)
-
-Claims = Mapping[str, Sequence[RawPrices]]
-
-
-@runtime_checkable
-class PriceSource(Protocol):
-    """A set of symbols with their prices. One bad symbol never stops the others."""
-
-    def symbols(self) -> list[str]:
-        """Return the symbols whose prices can be used, sorted."""
-        ...
-
-    def load(self, symbol: str) -> PriceHistory:
-        """Return one symbol's clean prices.
-
-        Raises
-        ------
-        PriceFileError
-            If its prices are refused.
-        PriceSourceError
-            If the source does not have the symbol.
-        """
-        ...
-
-    def problems(self) -> list[Problem]:
-        """Return the files and symbols that are not used, and why."""
-        ...
-
-
-class TableSource:
-    """A source over rows that are at hand; each symbol is cleaned when it is asked for, and once.
-
-    Parameters
-    ----------
-    name : str
-        For messages.
-    tables : callable
-        Returns for each symbol the rows of every file that gives it, and the problems of reading. It is
-        called on every question, so that a source can notice new files; rows that are the same objects are
-        not cleaned again.
-    rules : CleaningRules, optional
-        How to clean.
-    today : datetime.date, optional
-        Later rows are in the future.
-    """
-
-    def __init__(
-        self,
-        name: str,
-        tables: Callable[[], tuple[Claims, Sequence[Problem]]],
-        rules: CleaningRules | None = None,
-        today: dt.date | None = None,
-    ) -> None:
-        self._name, self._tables = name, tables
-        self._rules, self._today = rules or CleaningRules(), today
-        self._settled: dict[str, tuple[tuple[RawPrices, ...], dt.date, Settled]] = {}
-
-    def __repr__(self) -> str:
-        return f"TableSource({self._name!r})"
-
-    def symbols(self) -> list[str]:
-        """Return the symbols whose prices can be used, sorted."""
-        claims, _ = self._tables()
-        return sorted(symbol for symbol in claims if self._settle(symbol, claims[symbol]).history is not None)
-
-    def load(self, symbol: str) -> PriceHistory:
-        """Return one symbol's clean prices."""
-        claims, problems = self._tables()
-        wanted = normalize_symbol(symbol)
-        if wanted not in claims:
-            refused = next((problem for problem in problems if _concerns(problem, wanted)), None)
-            if refused is not None:
-                raise _as_error(refused)
-            known = ", ".join(sorted(claims)[:10]) + (", ..." if len(claims) > 10 else "")
-            raise PriceSourceError(
-                f"{self._name} has no prices of {wanted}; it has {known or 'no symbols at all'}"
-            )
-        settled = self._settle(wanted, claims[wanted])
-        if settled.history is None:
-            raise _as_error(settled.problems[-1])
-        return settled.history
-
-    def problems(self) -> list[Problem]:
-        """Return the files and symbols that are not used, and why."""
-        claims, found = self._tables()
-        settled = [
-            problem for symbol in sorted(claims) for problem in self._settle(symbol, claims[symbol]).problems
-        ]
-        return [*found, *settled]
-
-    def _settle(self, symbol: str, claims: Sequence[RawPrices]) -> Settled:
-        today, known = latest_day(self._today), self._settled.get(symbol)
-        if known is not None and known[1] == today and _identical(known[0], claims):
-            return known[2]
-        settled = settle(claims, self._rules, today)
-        self._settled[symbol] = (tuple(claims), today, settled)
-        if settled.history is not None:
-            _LOG.debug("%s: %s", symbol, settled.history.report.summary())
-        return settled
-
-
-def load_all(source: PriceSource) -> Iterator[PriceHistory]:
-    """Yield every usable history of a source; what is refused is logged and left out."""
-    for problem in source.problems():
-        _LOG.log(
-            logging.WARNING if problem.kind in ("refused", "conflict") else logging.INFO,
-            "%s",
-            problem.message,
-        )
-    for symbol in source.symbols():
-        yield source.load(symbol)
+__all__ = ["open_source"]
 
 
 def open_source(
@@ -163,10 +48,6 @@ def open_source(
     >>> open_source("default").symbols()[:3]
     ['AAPL', 'AMD', 'BAC']
     """
-    from ml_assets.prices.default_set import default_source
-    from ml_assets.prices.folder import folder_source
-    from ml_assets.prices.live import yfinance_source
-
     text = spec.strip()
     if text == "default":
         return default_source(rules=rules, today=today)
@@ -183,27 +64,3 @@ def open_source(
             "exists; correct the setting or create the folder"
         )
     return folder_source(path, hints=hints, rules=rules, today=today)
-
-
-def _concerns(problem: Problem, symbol: str) -> bool:
-    """Tell whether a refusal explains why a symbol is missing: it names it, or its file's name does."""
-    return symbol == (problem.symbol or (symbol_of_file(problem.file) if problem.file else None))
-
-
-def _identical(known: Sequence[RawPrices], claims: Sequence[RawPrices]) -> bool:
-    return len(known) == len(claims) and all(one is other for one, other in zip(known, claims, strict=True))
-
-
-def _as_error(problem: Problem) -> PriceFileError:
-    """Turn the record of a refusal back into the error."""
-    remedy = problem.remedy or ""
-    what = problem.message.removesuffix(remedy).rstrip(". ")
-    error = PriceFileError(what, remedy, symbol=problem.symbol)
-    error.file, error.row, error.column, error.found = (
-        problem.file,
-        problem.row,
-        problem.column,
-        problem.found,
-    )
-    error.args = (problem.message,)
-    return error

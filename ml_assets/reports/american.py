@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,15 +12,17 @@ import numpy.typing as npt
 
 from ml_assets.gates.core import GateResult
 from ml_assets.gates.options.american import AmericanThresholds
-from ml_assets.gates.options.american_options import reference_prices
+from ml_assets.gates.options.american_reference import reference_prices
 from ml_assets.pinn.american.boundary import boundary
 from ml_assets.pinn.american.quantlib import QuantLibReference, ReferenceMissingError
 from ml_assets.pinn.american.value import value_boundary
 from ml_assets.pinn.american.weights import AmericanWeights
 from ml_assets.pinn.quotes import Quotes
+from ml_assets.reports.networks import NetworkReport, loss_picture
+from ml_assets.reports.pages import page, rendered
 from ml_assets.reports.pictures import BLUE, GREY, ORANGE, RED, drawing
 
-__all__ = ["AccuracyRow", "AmericanReport", "accuracy_rows", "american_report"]
+__all__ = ["AccuracyRow", "accuracy_rows", "american_report"]
 
 Array = npt.NDArray[np.float64]
 
@@ -44,25 +46,6 @@ class AccuracyRow:
     largest: float
     mean: float
     microseconds: float
-
-
-@dataclass(frozen=True)
-class AmericanReport:
-    """What the asset shows.
-
-    Attributes
-    ----------
-    table : str
-        Accuracy by method, Markdown.
-    training : bytes
-        Loss along the training, PNG.
-    pages : mapping of str to bytes
-        Files for people, by path under ``reports/``.
-    """
-
-    table: str
-    training: bytes
-    pages: Mapping[str, bytes]
 
 
 _PEERS: dict[str, Callable[[Any, Any], Any]] = {
@@ -113,19 +96,6 @@ def _peer(engine: Callable[[Any, Any], Any]) -> Callable[[Quotes], Array]:
     return lambda quotes: QuantLibReference(engine).ask(quotes, price_or_nan)
 
 
-def _training_picture(weights: AmericanWeights) -> bytes:
-    """Loss along the training, PNG."""
-    with drawing(7.0, 3.0) as picture:
-        axes = picture.figure.subplots()
-        steps, loss = weights.history.T
-        adam = float(weights.figures.get("adam_steps", 0))
-        axes.semilogy(steps, loss, color=BLUE, linewidth=1.0)
-        axes.axvline(adam, color=GREY, linewidth=0.8, linestyle="--")
-        axes.set_xlabel("step: Adam up to the line, then self-scaled BFGS; each peak is a new draw of points")
-        axes.set_ylabel("loss")
-    return picture.png
-
-
 def _boundary_picture(weights: AmericanWeights) -> bytes:
     """Boundary against time to expiry, for rates below, at and above the yield, PNG."""
     tau = np.linspace(1e-3, weights.domain.tau_max, 300)
@@ -161,7 +131,7 @@ def _error_picture(weights: AmericanWeights, limits: AmericanThresholds) -> byte
 
 def american_report(
     weights: AmericanWeights, results: Sequence[GateResult], limits: AmericanThresholds, seconds: float
-) -> AmericanReport:
+) -> NetworkReport:
     """Draw and write the report.
 
     Parameters
@@ -176,73 +146,21 @@ def american_report(
 
     Returns
     -------
-    AmericanReport
+    NetworkReport
         Without pages if QuantLib is missing: then the gates fail, too, and say so.
     """
-    training = _training_picture(weights)
     try:
-        table = _table(accuracy_rows(weights, limits))
+        table = rendered("american_table.md.j2", rows=accuracy_rows(weights, limits)).rstrip()
     except ReferenceMissingError as error:
-        return AmericanReport(str(error), training, {})
-    return AmericanReport(table, training, _pages(weights, results, limits, seconds, table, training))
-
-
-def _table(rows: Sequence[AccuracyRow]) -> str:
-    lines = [
-        f"| {row.method} | {row.largest:.1e} | {row.mean:.1e} | {row.microseconds:,.1f} |" for row in rows
-    ]
-    head = "| method | largest error / K | mean error / K | microseconds per option |\n|---|---|---|---|\n"
-    return head + "\n".join(lines)
-
-
-def _pages(
-    weights: AmericanWeights,
-    results: Sequence[GateResult],
-    limits: AmericanThresholds,
-    seconds: float,
-    table: str,
-    training: bytes,
-) -> Mapping[str, bytes]:
-    figures = weights.figures
-    gates = "\n".join(f"| {r.gate} | {'passed' if r.passed else 'FAILED'} | {r.message} |" for r in results)
-    text = f"""# American options: report of the run
-
-Written by the asset `american_weights` from the very weights that it published; nothing here is typed by
-hand.
-
-Network of {weights.depth} x {weights.width} tanh units for the exercise boundary,
-{weights.parameters.size:,} weights, seed {weights.seed}, trained without a price in {seconds:.0f} s:
-{figures["adam_steps"]:,} Adam steps, {figures["bfgs_iterations"]:,} BFGS iterations, {figures["points"]:,}
-points. Loss on points that no step has seen: {float(figures["loss"]):.1e}.
-
-## Accuracy
-
-{limits.options + 6 * limits.per_axis**4:,} options, random over the domain and on a grid that holds its
-corners; errors against QuantLib QdFp in its high-precision scheme, per unit of strike. All in this process,
-one after the other; the network answers in one batch and with all Greeks, QuantLib option by option from
-Python and with the price alone.
-
-{table}
-
-![errors](errors.png)
-
-## Gates
-
-| gate | verdict | found |
-|---|---|---|
-{gates}
-
-## The boundary
-
-![boundary](boundary.png)
-
-## Training
-
-![loss](training.png)
-"""
-    return {
-        f"{_FOLDER}/AMERICAN_REPORT.md": text.encode(),
+        return NetworkReport({}, {"accuracy": str(error)})
+    options = limits.options + 6 * limits.per_axis**4
+    text = page(
+        "american.md.j2", weights=weights, results=results, seconds=seconds, options=options, table=table
+    )
+    pages = {
+        f"{_FOLDER}/AMERICAN_REPORT.md": text,
         f"{_FOLDER}/errors.png": _error_picture(weights, limits),
         f"{_FOLDER}/boundary.png": _boundary_picture(weights),
-        f"{_FOLDER}/training.png": training,
+        f"{_FOLDER}/training.png": loss_picture(weights),
     }
+    return NetworkReport(pages, {"accuracy": table})

@@ -5,14 +5,13 @@ from __future__ import annotations
 import hashlib
 import os
 import socket
-import sys
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-__all__ = ["ProcessId"]
+import psutil
 
-_START_TIME_FIELD = 19  # of /proc/<pid>/stat, counted after the command's closing bracket
+__all__ = ["ProcessId"]
 
 
 @dataclass(frozen=True)
@@ -27,7 +26,7 @@ class ProcessId:
         Host name and, on Linux, the number of the PID namespace: two containers of one pod share the name,
         but their process numbers mean different processes.
     start : str
-        Boot and clock tick at which the process started; empty where the platform does not tell.
+        Boot, and when after it the process started; empty where the platform does not tell.
     """
 
     pid: int
@@ -43,7 +42,7 @@ class ProcessId:
         """Whether it is proved to be gone: on this host, its number is free or was given away since."""
         if self.host != _host():
             return False
-        if not _exists(self.pid):
+        if _has_ended(self.pid):
             return True
         now = _start_of(self.pid)
         return bool(self.start and now and self.start != now)
@@ -98,37 +97,24 @@ def _boot() -> str:
 
 
 def _start_of(pid: int) -> str:
+    """Boot and hundredths of a second since then; empty if there is no such process, or nothing is told.
+
+    Since the boot, not since 1970: somebody may set the clock while the process runs.
+    """
     try:
-        stat = Path(f"/proc/{pid}/stat").read_bytes()
-    except OSError:
+        seconds = psutil.Process(pid).create_time() - psutil.boot_time()
+    except (psutil.Error, OSError, RuntimeError):  # RuntimeError: a sandbox hides the time of the boot
         return ""
-    # The command stands in brackets and may hold spaces and brackets itself: count from the last one.
-    fields = stat[stat.rfind(b")") + 1 :].split()
-    return f"{_boot()}.{int(fields[_START_TIME_FIELD])}" if len(fields) > _START_TIME_FIELD else ""
+    return f"{_boot()}.{round(seconds * 100)}"
 
 
-if sys.platform == "win32":  # pragma: no cover  # os.kill(pid, 0) would send Ctrl-C there
-
-    def _exists(pid: int) -> bool:
-        import ctypes
-
-        kernel = ctypes.WinDLL("kernel32", use_last_error=True)
-        kernel.OpenProcess.restype = ctypes.c_void_p
-        handle = kernel.OpenProcess(0x100000, False, pid)  # SYNCHRONIZE
-        if not handle:
-            return bool(ctypes.get_last_error() != 87)  # ERROR_INVALID_PARAMETER: no such process
-        try:
-            return bool(kernel.WaitForSingleObject(ctypes.c_void_p(handle), 0) != 0)  # 0: it has ended
-        finally:
-            kernel.CloseHandle(ctypes.c_void_p(handle))
-
-else:
-
-    def _exists(pid: int) -> bool:
-        try:
-            os.kill(pid, 0)
-        except ProcessLookupError:
-            return False
-        except OSError:  # it exists and belongs to somebody else
-            return True
+def _has_ended(pid: int) -> bool:
+    """Whether its number is free, or only waits for the parent to take note of the end."""
+    if not psutil.pid_exists(pid):
         return True
+    try:
+        return bool(psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return True
+    except psutil.Error:  # it belongs to somebody else
+        return False

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from contextlib import nullcontext
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,7 @@ import numpy as np
 
 from ml_assets.training.backend import keras
 from ml_assets.training.checkpoints import CheckpointFolder, Snapshot
-from ml_assets.training.errors import advice, classify
+from ml_assets.training.errors import TrainingError, advice, classify, short
 from ml_assets.training.nan_loss import first_bad_epoch, handle_nan_loss, losses_of
 from ml_assets.training.optimizer import accumulate, build, describe, learning_rate, lower_rate
 from ml_assets.training.rows import EpochRows, take_rows
@@ -40,17 +41,14 @@ class Attempts:
         self._seed = handler.seed if fit_kwargs.get("shuffle", True) else None
         self._epochs = self._kwargs.pop("epochs", 1)
         self._callbacks = list(self._kwargs.pop("callbacks", None) or [])
-        self._device = "default"
-        self._nan_restarts = self._disk_recoveries = 0
         self._stopped = False
         self._stop_reason: str | None = None
-        self._warnings: list[str] = []
         build(model, X)
         self._good = self._now(epoch=self._kwargs.pop("initial_epoch", 0))
         self._folder = self._checkpoints(handler.checkpoint_dir)
         self._resumed_from = self._resume()
-        if self._folder is not None and (short := self._folder.shortage(2 * len(self._good.to_bytes()))):
-            self._warn(f"hardly any room for checkpoints: {short}. {advice('disk_full')}")
+        if self._folder is not None and (missing := self._folder.shortage(2 * len(self._good.to_bytes()))):
+            handler.note(f"hardly any room for checkpoints: {missing}. {advice('disk_full')}")
 
     def run(self) -> dict[str, Any]:
         """Fit until it is done or no recovery is left, and report."""
@@ -68,19 +66,22 @@ class Attempts:
                     losses = self._fit(watch, rows)
                 except Exception as error:
                     self._good = watch.good
-                    if (kind := classify(error)) is None:
+                    try:
+                        known = self._recover(error)
+                    except TrainingError as failure:
+                        return self._report(success=False, error=str(failure))
+                    if not known:
                         raise
-                    failure = self._recover(kind, error)
-                    if failure is None:
-                        continue
-                    return self._report(success=False, error=failure)
+                    continue
                 self._good = watch.good
             if stop.signum:
                 return self._interrupted(watch, stop)
             if first_bad_epoch(losses, self._handler.explosion_factor) is None:
                 return self._completed(losses)
-            if failure := self._after_nan(losses):
-                return self._report(success=False, error=failure, losses=losses)
+            try:
+                self._after_nan(losses)
+            except TrainingError as failure:
+                return self._report(success=False, error=str(failure), losses=losses)
 
     def _rows(self) -> EpochRows | None:
         if self._data is None:
@@ -90,7 +91,7 @@ class Attempts:
     def _fit(self, watch: TrainingWatch, rows: EpochRows | None) -> list[float]:
         data = self._as_given if rows is None else (rows, None)
         before = list(self._good.losses.get("loss", []))
-        with on_cpu(self._model) if self._device == "cpu" else nullcontext():
+        with on_cpu(self._model) if self._handler.state.device == "cpu" else nullcontext():
             history = self._model.fit(
                 *data,
                 batch_size=self._handler.current_batch_size,
@@ -103,23 +104,30 @@ class Attempts:
             return [*watch.good.losses.get("loss", []), watch.broken]
         return [*before, *losses_of(history)]
 
-    def _recover(self, kind: str, error: Exception) -> str | None:
-        """Prepare the next attempt; return what to tell the user if there is none."""
-        failure = {"oom": self._shrink, "cuda": self._to_cpu, "disk_full": self._make_room}[kind](error)
-        if failure is None:
-            try:
-                put_back(self._model, self._good)
-            except Exception as second:
-                if classify(second) is None:
-                    raise
-                return f"the weights could not be restored after {_short(error)}: {advice('cuda')}"
-            if kind == "oom":
-                self._accumulate()
-        return failure
+    def _recover(self, error: Exception) -> bool:
+        """Prepare the next attempt after a known failure: the last good state, as the policy now says."""
+        kind = self._handler.after(error, self._make_room)
+        if kind is None:
+            return False
+        try:
+            put_back(self._model, self._good)
+        except Exception as second:
+            if classify(second) is None:
+                raise
+            raise TrainingError(
+                f"the weights could not be restored after {short(error)}: {advice('cuda')}"
+            ) from second
+        if kind == "oom":
+            self._model.train_function = None  # holds the memory of the old batch shape
+            self._accumulate()
+        return True
+
+    def _make_room(self) -> int:
+        return 0 if self._folder is None else self._folder.remove_all_but(1)
 
     def _accumulate(self) -> None:
         """Make up for the smaller batch, if asked to, and go on from the same state with it."""
-        batch, wanted = self._handler.current_batch_size, self._handler.initial_effective_batch
+        batch, wanted = self._handler.current_batch_size, self._handler.full_batch
         if self._handler.keep_effective_batch and wanted > batch:
             accumulate(self._model, -(-wanted // batch))
         self._good = self._now(epoch=self._good.epoch, losses=self._good.losses)
@@ -127,31 +135,8 @@ class Attempts:
     def _now(self, **known: Any) -> Snapshot:
         return take(self._model, batch_size=self._handler.current_batch_size, **known)
 
-    def _shrink(self, error: Exception) -> str | None:
-        failed = self._handler.current_batch_size
-        if self._handler.handle_gpu_oom(error) is None:
-            return f"out of memory even at batch size {failed}: {_short(error)}. {advice('oom')}"
-        self._warn(f"out of memory at batch size {failed}; went on with {self._handler.current_batch_size}")
-        self._model.train_function = None  # holds the memory of the old batch shape
-        return None
-
-    def _to_cpu(self, error: Exception) -> str | None:
-        if self._device == "cpu":
-            return f"CUDA failed although training had moved to the CPU: {_short(error)}. {advice('cuda')}"
-        self._device = "cpu"
-        self._warn(f"CUDA error ({_short(error)}); went on with the CPU, slower. {advice('cuda')}")
-        return None
-
-    def _make_room(self, error: Exception) -> str | None:
-        removed = self._folder.remove_all_but(1) if self._folder is not None else 0
-        if not removed or self._disk_recoveries:
-            return f"disk full: {_short(error)}. {advice('disk_full')}"
-        self._disk_recoveries += 1
-        self._warn(f"disk full ({_short(error)}); removed {removed} old checkpoints and went on")
-        return None
-
-    def _after_nan(self, losses: list[float]) -> str | None:
-        """Restart at a lower rate; return what to tell the user if that is not allowed any more."""
+    def _after_nan(self, losses: list[float]) -> None:
+        """Go back to the last good state at a lower rate."""
         handler, model = self._handler, self._model
         put_back(model, self._good)
         found = handle_nan_loss(
@@ -161,22 +146,21 @@ class Attempts:
             explosion_factor=handler.explosion_factor,
         )
         self._stopped, self._stop_reason = True, found["stop_reason"]
-        if self._nan_restarts >= handler.max_nan_restarts:
-            return (
-                f"{self._stop_reason}, after {self._nan_restarts} restarts at lower rates. The model holds "
-                "the last good weights. Look for NaN or extreme values in X and y, normalize them, or clip "
-                "gradients (clipnorm=1.0 in the optimizer)"
-            )
-        if not lower_rate(model, handler.rate_factor):
-            return (
+        factor = handler.after_nan(
+            "fit",
+            found["nan_epoch"] + 1,
+            found["stop_reason"],
+            "the model holds the last good weights. Look for NaN or extreme values in X and y, normalize "
+            "them, or clip gradients (clipnorm=1.0 in the optimizer)",
+        )
+        if not lower_rate(model, factor):
+            raise TrainingError(
                 f"{self._stop_reason}; the optimizer's learning rate follows a schedule and cannot be "
                 "lowered here. Compile the model with a smaller one"
             )
-        self._nan_restarts += 1
         self._good = self._now(epoch=self._good.epoch, losses=self._good.losses)
         rate = learning_rate(model)
-        self._warn(f"{self._stop_reason}; restarted from epoch {self._good.epoch} at learning rate {rate}")
-        return None
+        handler.note(f"{self._stop_reason}; restarted from epoch {self._good.epoch} at learning rate {rate}")
 
     def _gradient_norms(self) -> dict[str, float]:
         """Norms at the restored weights, on the first rows; unknown where the data are no arrays."""
@@ -184,10 +168,6 @@ class Attempts:
             return {}
         X, y = EpochRows(self._data, self._handler.current_batch_size, None)[0][:2]
         return gradient_norms(self._model, X, y)
-
-    def _warn(self, message: str) -> None:
-        self._warnings.append(message)
-        logger.warning(message)
 
     def _interrupted(self, watch: TrainingWatch, stop: StopRequest) -> dict[str, Any]:
         if self._folder is None:
@@ -222,14 +202,14 @@ class Attempts:
             "epochs_completed": good.epoch or (len(losses or []) if finite is None else finite),
             "batch_size": self._handler.current_batch_size,
             "recovery_attempts": self._handler.recovery_attempts,
-            "nan_restarts": self._nan_restarts,
+            "nan_restarts": len(self._handler.state.restarts),
             "stopped_early": self._stopped,
             "stop_reason": self._stop_reason,
             "learning_rate": learning_rate(self._model),
-            "device": self._device,
+            "device": self._handler.state.device,
             "resumed_from_epoch": self._resumed_from,
             "checkpoint": str(saved[-1]) if saved else None,
-            "warnings": list(self._warnings),
+            "warnings": list(self._handler.state.messages),
         }
 
     def _checkpoints(self, root: Path | None) -> CheckpointFolder[Snapshot] | None:
@@ -245,7 +225,7 @@ class Attempts:
             [tuple(v.shape) for v in self._model.weights],
             describe(self._model),
             self._seed,
-            self._handler.initial_effective_batch,
+            self._handler.full_batch,
         )
         digest.update(str(settings).encode())
         return CheckpointFolder(root / digest.hexdigest()[:16], keep=self._handler.keep_checkpoints)
@@ -259,7 +239,7 @@ class Attempts:
         self._good = found
         logger.info("resuming after epoch %d from a checkpoint", found.epoch)
         if self._callbacks:
-            self._warn(
+            self._handler.note(
                 f"resumed after epoch {found.epoch}: weights, optimizer and order of rows go on exactly, but "
                 f"{', '.join(type(c).__name__ for c in self._callbacks)} start anew"
             )
@@ -267,14 +247,9 @@ class Attempts:
 
     def _prepared_for(self, snapshot: Snapshot) -> bool:
         """Bring batch and optimizer into the state of a snapshot, if that is one of this training."""
-        batch, wanted = snapshot.batch_size, self._handler.initial_effective_batch
+        batch, wanted = snapshot.batch_size, self._handler.full_batch
         if 0 < batch < self._handler.current_batch_size:
-            self._handler.reduce_batch(batch)
+            self._handler.state = replace(self._handler.state, batch_size=batch)
             if self._handler.keep_effective_batch:
                 accumulate(self._model, -(-wanted // batch))
         return fits(self._model, snapshot)
-
-
-def _short(error: BaseException) -> str:
-    lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0][:200] if lines else 'no message'}"

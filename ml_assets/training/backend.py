@@ -10,7 +10,8 @@ import os
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any
 
 # Read by TensorFlow's C++ side; a value set by the user stands.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -57,7 +58,12 @@ with _quiet_native_code():
 if os.environ["TF_CPP_MIN_LOG_LEVEL"] >= "3":
     tf.get_logger().setLevel("ERROR")  # its warnings concern graphs, not the user's data
 
-__all__ = ["keras", "limit_threads", "tf"]
+__all__ = ["keras", "limit_threads", "placed_on", "tf"]
+
+
+def placed_on(device: str) -> AbstractContextManager[Any]:
+    """Return a context that places operations and variables on the CPU if `device` is ``'cpu'``."""
+    return tf.device("/CPU:0") if device == "cpu" else nullcontext()
 
 
 def limit_threads(threads: int) -> None:

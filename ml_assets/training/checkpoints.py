@@ -109,18 +109,32 @@ class CheckpointFolder(Generic[T]):
         How many to keep, at least 1.
     decode : callable
         Turns the bytes of a checkpoint back into a state, or raises ``ValueError``; default: of a `Snapshot`.
+    note : callable, optional
+        Told when the disk is full, in words that are the same each time; the log has the figures.
     """
 
     @overload
     def __init__(self: CheckpointFolder[Snapshot], folder: str | Path, *, keep: int = ...) -> None: ...
     @overload
-    def __init__(self, folder: str | Path, *, keep: int = ..., decode: Callable[[bytes], T]) -> None: ...
     def __init__(
-        self, folder: str | Path, *, keep: int = 3, decode: Callable[[bytes], Any] = Snapshot.from_bytes
+        self,
+        folder: str | Path,
+        *,
+        keep: int = ...,
+        decode: Callable[[bytes], T],
+        note: Callable[[str], None] = ...,
+    ) -> None: ...
+    def __init__(
+        self,
+        folder: str | Path,
+        *,
+        keep: int = 3,
+        decode: Callable[[bytes], Any] = Snapshot.from_bytes,
+        note: Callable[[str], None] = logger.debug,
     ) -> None:
         if keep < 1:
             raise ValueError(f"keep is {keep}; at least one checkpoint must be kept: give 1 or more")
-        self.folder, self.keep, self._decode = Path(folder), keep, decode
+        self.folder, self.keep, self._decode, self._note = Path(folder), keep, decode, note
 
     def save(self, snapshot: T) -> Path | None:
         """Write a checkpoint and remove those beyond `keep`.
@@ -205,6 +219,7 @@ class CheckpointFolder(Generic[T]):
             "disk full: %s; removed %d older checkpoints. %s", full.strerror or full, removed,
             advice("disk_full"),
         )  # fmt: skip
+        self._note("disk full: older checkpoints were removed, the newest complete one was kept")
         try:
             self._write(path, data)
         except OSError as error:

@@ -7,7 +7,7 @@ from typing import Literal
 
 from ml_assets.storage import DiskFullError
 
-__all__ = ["ErrorKind", "TrainingError", "advice", "classify"]
+__all__ = ["ErrorKind", "TrainingError", "advice", "classify", "short"]
 
 ErrorKind = Literal["oom", "cuda", "disk_full"]
 
@@ -42,6 +42,8 @@ def classify(exception: BaseException) -> ErrorKind | None:
     if isinstance(exception, OSError):
         full = isinstance(exception, DiskFullError) or exception.errno in (errno.ENOSPC, errno.EDQUOT)
         return "disk_full" if full else None
+    if isinstance(exception, TrainingError):  # it may name a failure, but that was dealt with
+        return None
     names = {base.__name__ for base in type(exception).__mro__}
     if names & {"ResourceExhaustedError", "MemoryError"}:
         return "oom"
@@ -56,3 +58,11 @@ def classify(exception: BaseException) -> ErrorKind | None:
 def advice(kind: ErrorKind) -> str:
     """Return what a person should do about a failure of this kind."""
     return _ADVICE[kind]
+
+
+def short(error: BaseException) -> str:
+    """Return type and telling line of an error: TensorFlow's begin with where in the graph it arose."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    words = (*_CUDA_WORDS, *_MEMORY_WORDS)
+    telling = [line for line in lines if any(word in line.lower() for word in words)]
+    return f"{type(error).__name__}: {(telling or lines or ['no message'])[0][:200]}"

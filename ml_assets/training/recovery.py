@@ -1,32 +1,23 @@
-"""Train a Keras model and come back from what usually ends a training."""
+"""The recovery policy with a face for any Keras model."""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ml_assets.training.memory import RecoveryState, handle_gpu_oom
 from ml_assets.training.nan_loss import handle_nan_loss
+from ml_assets.training.policy import Recovery, RecoveryState, TrainingRecord, handle_gpu_oom
 
 __all__ = ["TrainingErrorHandler"]
 
 
-class TrainingErrorHandler:
-    """Trains a compiled Keras model and recovers from known failures.
+class TrainingErrorHandler(Recovery):
+    """Trains a compiled Keras model under the recovery policy; the product's own trainings use it, too.
 
-    ==================  =================================================================================
-    failure             what happens
-    ==================  =================================================================================
-    out of memory       half the batch, down to `min_batch_size`, from the last completed epoch; if asked,
-                        gradients are added up so that the effective batch stays
-    CUDA error          the rest on the CPU, with a warning
-    NaN, exploding loss stop, log norms, restart from the last good weights at a lower rate
-    Ctrl-C, SIGTERM     exit with the checkpoint of the last completed epoch; the next run with the same data
-                        resumes and ends with the very weights of an undisturbed run, bit for bit
-    disk full           remove old checkpoints, keep the newest, go on
-    anything else       raised unchanged
-    ==================  =================================================================================
+    Beside what :class:`~ml_assets.training.policy.Recovery` says, a training by :meth:`train_with_recovery`
+    goes on from its last completed epoch, treats an exploding loss like one that is no number, and survives
+    Ctrl-C, SIGTERM and ``kill -9``: the next run with the same data resumes and ends with the very weights of
+    an undisturbed run, bit for bit.
 
     Parameters
     ----------
@@ -46,6 +37,8 @@ class TrainingErrorHandler:
         After running out of memory, add up the gradients of several small batches per step.
     seed : int
         Decides the order of the rows in each epoch (unless ``shuffle=False``).
+    record : TrainingRecord, optional
+        Repeat a training of the product; see :class:`~ml_assets.training.policy.Recovery`.
 
     Notes
     -----
@@ -72,6 +65,7 @@ class TrainingErrorHandler:
         explosion_factor: float = 1e3,
         keep_effective_batch: bool = False,
         seed: int = 0,
+        record: TrainingRecord | None = None,
     ) -> None:
         if min_batch_size < 1:
             raise ValueError(f"min_batch_size is {min_batch_size}; give 1 or more")
@@ -81,36 +75,35 @@ class TrainingErrorHandler:
             raise ValueError(f"rate_factor is {rate_factor}; give a number between 0 and 1")
         if not explosion_factor > 0:
             raise ValueError(f"explosion_factor is {explosion_factor}; give a number above 0")
-        self._memory = RecoveryState(initial_batch_size, min_batch_size=min_batch_size)
+        super().__init__(
+            initial_batch_size,
+            min_batch_size=min_batch_size,
+            max_restarts=max_nan_restarts,
+            rate_factor=rate_factor,
+            record=record,
+        )
         self.initial_batch_size = initial_batch_size
         self.checkpoint_dir = None if checkpoint_dir is None else Path(checkpoint_dir)
-        self.keep_checkpoints = keep_checkpoints
-        self.max_nan_restarts, self.rate_factor = max_nan_restarts, rate_factor
+        self.keep_checkpoints, self.seed = keep_checkpoints, seed
         self.explosion_factor, self.keep_effective_batch = explosion_factor, keep_effective_batch
-        self.seed = seed
-        self.initial_effective_batch = initial_batch_size
 
     @property
     def current_batch_size(self) -> int:
         """The batch size in force."""
-        return self._memory.batch_size
+        return self.state.batch_size
 
     @property
     def recovery_attempts(self) -> int:
         """How often the batch was reduced in this training."""
-        return self._memory.attempts
+        return self.state.attempts
 
     def handle_gpu_oom(
         self, exception: BaseException, state: RecoveryState | None = None
     ) -> RecoveryState | None:
-        """Apply :func:`~ml_assets.training.memory.handle_gpu_oom` and keep the state it gives."""
-        smaller = handle_gpu_oom(exception, state or self._memory)
-        self._memory = smaller or self._memory
+        """Apply :func:`~ml_assets.training.policy.handle_gpu_oom` and keep the state it gives."""
+        smaller = handle_gpu_oom(exception, state or self.state)
+        self.state = smaller or self.state
         return smaller
-
-    def reduce_batch(self, batch_size: int) -> None:
-        """Go on with the smaller batch that a checkpoint was made with."""
-        self._memory = replace(self._memory, batch_size=batch_size)
 
     def handle_nan_loss(self, model: Any, history: Any) -> dict[str, Any]:
         """Apply :func:`~ml_assets.training.nan_loss.handle_nan_loss`."""
@@ -146,6 +139,6 @@ class TrainingErrorHandler:
         from ml_assets.training.attempts import Attempts
 
         batch_size = fit_kwargs.pop("batch_size", None) or self.initial_batch_size
-        self.initial_effective_batch = batch_size
-        self._memory = RecoveryState(batch_size, min_batch_size=self._memory.min_batch_size)
+        self.full_batch = batch_size
+        self.state = RecoveryState(batch_size, min_batch_size=self.state.min_batch_size)
         return Attempts(self, model, X, y, fit_kwargs).run()

@@ -25,7 +25,8 @@ def safe_training(**handler_kwargs: Any) -> Iterator[TrainingErrorHandler]:
 
     A known failure that leaves the block (out of memory, CUDA, disk full) becomes a
     :class:`TrainingError` that says what to do; other exceptions pass unchanged. SIGTERM ends the block
-    like an exception, so that ``finally`` parts run and locks are given back. Memory is collected at the end.
+    like an exception, so that ``finally`` parts run and locks are given back. What a failed training held in
+    memory is collected.
 
     Parameters
     ----------
@@ -52,12 +53,11 @@ def safe_training(**handler_kwargs: Any) -> Iterator[TrainingErrorHandler]:
         try:
             yield handler
         except Exception as error:
+            gc.collect()
             kind = classify(error)
             if kind is None:
                 raise
             raise TrainingError(f"training failed: {error}. {advice(kind)}") from error
-        finally:
-            gc.collect()
 
 
 @contextmanager

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
 import numpy as np
 
-from ml_assets.training.backend import keras, tf
+from ml_assets.training.backend import keras, placed_on, tf
 from ml_assets.training.checkpoints import Snapshot
 from ml_assets.training.nan_loss import explodes
 from ml_assets.training.rows import EpochRows
 from ml_assets.training.signals import StopRequest
 
-__all__ = ["TrainingWatch", "fits", "gradient_norms", "on_cpu", "put_back", "take"]
+__all__ = ["TrainingWatch", "fits", "gradient_norms", "norms_by_path", "on_cpu", "put_back", "take"]
 
 
 class TrainingWatch(keras.callbacks.Callback):  # type: ignore[misc]
@@ -129,7 +129,11 @@ def gradient_norms(model: Any, X: Any, y: Any) -> dict[str, float]:
         return {}
     with tf.GradientTape() as tape:
         loss = model.compute_loss(x=X, y=keras.ops.convert_to_tensor(y), y_pred=model(X, training=False))
-    gradients = tape.gradient(loss, model.trainable_weights)
+    return norms_by_path(model, tape.gradient(loss, model.trainable_weights))
+
+
+def norms_by_path(model: Any, gradients: Sequence[Any]) -> dict[str, float]:
+    """Return the norms of gradients by the paths of the model's trainable weights."""
     pairs = zip(model.trainable_weights, gradients, strict=True)
     return {w.path: float(tf.norm(g)) for w, g in pairs if g is not None}
 
@@ -138,7 +142,7 @@ def on_cpu(model: Any) -> AbstractContextManager[Any]:
     """Return a context in which the model is compiled anew for the CPU."""
     if getattr(model, "compiled", False):
         model.make_train_function(force=True)
-    return tf.device("/CPU:0")  # type: ignore[no-any-return]
+    return placed_on("cpu")
 
 
 def _state(model: Any) -> list[Any]:

@@ -19,7 +19,15 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from ml_assets.windows.rolling import Floats, lag, window_max, window_mean, window_min, window_sum
+from ml_assets.windows.rolling import (
+    Floats,
+    TrailingSums,
+    lag,
+    window_max,
+    window_mean,
+    window_min,
+    window_sum,
+)
 
 __all__ = ["FEATURE_MEMORY", "WARM_UP", "expanding_mean", "extract_features", "feature_names"]
 
@@ -71,6 +79,7 @@ VOLUME_FEATURES = (
     "up_volume_share_20",
 )
 _RANGE_COLUMNS = frozenset({"open", "high", "low"})
+_KNOWN_COLUMNS = _RANGE_COLUMNS | {"close", "volume"}
 Prices = pd.DataFrame | pd.Series | Sequence[float] | ArrayLike
 
 
@@ -109,8 +118,8 @@ def extract_features(prices: Prices) -> Floats:
     if given.keys() >= _RANGE_COLUMNS:
         columns |= _range_features(given["open"], given["high"], given["low"], given["close"])
     if "volume" in given:
-        columns |= _volume_features(given["close"], given["volume"])
-    return np.column_stack([columns[name] for name in feature_names(list(given))])
+        columns |= _volume_features(columns["return_1"], columns["volatility_20"], given["volume"])
+    return np.array([columns[name] for name in feature_names(list(given))]).T
 
 
 def feature_names(prices: Prices | Iterable[str] | None = None) -> tuple[str, ...]:
@@ -170,9 +179,10 @@ def _close_features(close: Floats) -> dict[str, Floats]:
     out = {"return_1": step}
     out |= {f"return_1_lag_{k}": lag(step, k) for k in (1, 2, 3)}
     out |= {f"return_{k}": np.log(close / lag(close, k)) for k in (3, 5, 10, 20, 60)}
-    out |= {f"gap_to_mean_{w}": close / window_mean(close, w) - 1.0 for w in (5, 10, 20, 50)}
+    closes, energies = TrailingSums(close), TrailingSums(energy)
+    out |= {f"gap_to_mean_{w}": close / closes.mean(w) - 1.0 for w in (5, 10, 20, 50)}
     # Root mean squares: a daily mean is negligible beside its noise, and no digits cancel.
-    vol = {w: np.sqrt(window_mean(energy, w)) for w in (5, 20, 60)}
+    vol = {w: np.sqrt(energies.mean(w)) for w in (5, 20, 60)}
     out |= {f"volatility_{w}": v for w, v in vol.items()}
     out["volatility_ratio_5_60"] = _ratio(vol[5], vol[60])
     out["shock_20"] = _ratio(step, vol[20])
@@ -183,7 +193,7 @@ def _close_features(close: Floats) -> dict[str, Floats]:
     out["range_position_20"] = _ratio(close - low, high - low, empty=0.5)
     out["drawdown_60"] = close / window_max(close, 60) - 1.0
     out["skew_20"] = _ratio(window_mean(energy * step, 20), vol[20] ** 3)
-    out["autocorrelation_20"] = _ratio(window_sum(step * lag(step, 1), 20), window_sum(energy, 20))
+    out["autocorrelation_20"] = _ratio(window_sum(step * lag(step, 1), 20), energies.sum(20))
     return out
 
 
@@ -201,11 +211,9 @@ def _range_features(opening: Floats, high: Floats, low: Floats, close: Floats) -
     }
 
 
-def _volume_features(close: Floats, volume: Floats) -> dict[str, Floats]:
-    step = np.log(close / lag(close, 1))
+def _volume_features(step: Floats, vol: Floats, volume: Floats) -> dict[str, Floats]:
     ratio = {w: _log_ratio(volume, _known_mean(volume, w)) for w in (5, 20, 60)}
     rising = np.where(np.isnan(step), np.nan, np.where(step > 0, _or_neutral(volume), 0.0))
-    vol = np.sqrt(window_mean(step * step, 20))
     return {
         **{f"volume_ratio_{w}": r for w, r in ratio.items()},
         "volume_ratio_20_lag_1": lag(ratio[20], 1),
@@ -243,8 +251,11 @@ def _columns(prices: Prices) -> dict[str, Floats]:
         if "close" not in prices.columns:
             raise ValueError(f"prices need a column 'close'; got {list(prices.columns)}")
         index: pd.Index | None = prices.index
-        used = (c for c in ("close", "open", "high", "low", "volume") if c in prices.columns)
-        columns = {c: prices[c].to_numpy(dtype=np.float64) for c in used}
+        used = [c for c in prices.columns if c in _KNOWN_COLUMNS]
+        frame = prices if len(used) == prices.shape[1] else prices[used]
+        # The table at once: to ask pandas for one column after another takes longer than most features.
+        table = np.ascontiguousarray(frame.to_numpy(dtype=np.float64).T)
+        columns = dict(zip(used, table, strict=True))
     else:
         index = prices.index if isinstance(prices, pd.Series) else None
         columns = {"close": np.asarray(prices, dtype=np.float64)}

@@ -13,7 +13,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Floats", "lag", "window_max", "window_mean", "window_min", "window_sum"]
+__all__ = ["Floats", "TrailingSums", "lag", "window_max", "window_mean", "window_min", "window_sum"]
 
 Floats = NDArray[np.float64]
 _Combine = Callable[[Floats, Floats], Floats]
@@ -34,7 +34,7 @@ def window_sum(values: Floats, window: int) -> Floats:
     ndarray, shape (n,)
         NaN in the first ``window - 1`` places.
     """
-    return _reduce(values, window, np.add)
+    return _reduce([values], window, np.add)
 
 
 def window_mean(values: Floats, window: int) -> Floats:
@@ -44,12 +44,12 @@ def window_mean(values: Floats, window: int) -> Floats:
 
 def window_max(values: Floats, window: int) -> Floats:
     """Largest of the last `window` values; NaN in the first ``window - 1`` places."""
-    return _reduce(values, window, np.maximum)
+    return _reduce([values], window, np.maximum)
 
 
 def window_min(values: Floats, window: int) -> Floats:
     """Smallest of the last `window` values; NaN in the first ``window - 1`` places."""
-    return _reduce(values, window, np.minimum)
+    return _reduce([values], window, np.minimum)
 
 
 def lag(values: Floats, days: int) -> Floats:
@@ -67,23 +67,48 @@ def lag(values: Floats, days: int) -> Floats:
     return out
 
 
-def _reduce(values: Floats, window: int, combine: _Combine) -> Floats:
-    """Combine each window as a tree over its binary digits, in the same order for every window."""
+class TrailingSums:
+    """Sums and means of one series over several windows, which share the blocks that they are made of.
+
+    Parameters
+    ----------
+    values : ndarray, shape (n,)
+        A NaN spoils only the windows that contain it.
+    """
+
+    def __init__(self, values: Floats) -> None:
+        self._blocks = [values]
+
+    def sum(self, window: int) -> Floats:
+        """As `window_sum`, to the last bit."""
+        return _reduce(self._blocks, window, np.add)
+
+    def mean(self, window: int) -> Floats:
+        """As `window_mean`, to the last bit."""
+        return self.sum(window) / window
+
+
+def _reduce(blocks: list[Floats], window: int, combine: _Combine) -> Floats:
+    """Combine each window as a tree over its binary digits, in the same order for every window.
+
+    ``blocks[k][i]`` combines ``values[i : i + 2**k]``; `blocks` begins with the values alone, and those that
+    this window needs are added.
+    """
     if window < 1:
         raise ValueError(f"window must be at least 1, got {window}")
-    n = len(values)
+    n = len(blocks[0])
     out = np.full(n, np.nan)
     if n < window:
         return out
-    block, size = values, 1  # block[i] combines values[i : i + size]
-    total, done = values[:0], 0  # total[i] combines values[i : i + done]
+    total, done = blocks[0][:0], 0  # total[i] combines values[i : i + done]
     for digit in range(window.bit_length()):
+        if digit == len(blocks):
+            last, size = blocks[-1], 1 << (digit - 1)
+            blocks.append(combine(last[:-size], last[size:]))
         if window >> digit & 1:
-            kept = n - done - size + 1
-            total = combine(total[:kept], block[done : done + kept]) if done else block[:kept]
-            done += size
-        if done < window:
-            block = combine(block[:-size], block[size:])
-            size *= 2
+            kept = n - done - (1 << digit) + 1
+            block = blocks[digit][done : done + kept]
+            total = combine(total[:kept], block) if done else block
+            done += 1 << digit
     out[window - 1 :] = total
     return out

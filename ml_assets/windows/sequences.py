@@ -98,7 +98,7 @@ def build_sequences(
     config, steps = config or SequenceConfig(), steps or Steps()
     frame = prices.frame
     # A shallow copy: what a step does to its frame must reach neither the labels nor the prices.
-    features = np.asarray(steps.features(frame.copy(deep=False)), dtype=np.float32)
+    features = np.asarray(steps.features(frame.copy(deep=False)), dtype=np.float32, order="C")
     names = _complete_names(steps.names(frame), features.shape[1])
     returns = steps.labels(frame["close"].to_numpy(), config.horizon)
     positions = steps.rows(features, returns, config.window)

@@ -128,7 +128,7 @@ def report_asset(track: Track) -> dg.AssetsDefinition:
             "sequences": source,
             "horizons": horizons,
             # Models of their own: what they train is not what the first ones have kept.
-            "forecast": FoldModels(forecaster, folds, newest).forecast,
+            "forecast": FoldModels(forecaster, folds, newest, like=models).forecast,
             "retrained": retrained_fold(version, len(folds)),
             "served": served,
             "earlier": earlier,
@@ -141,6 +141,7 @@ def report_asset(track: Track) -> dg.AssetsDefinition:
             inputs=[prices, sequences, weights],
             metadata={**track.metadata(made), "attempt": made.attempt, "picture": picture},
             pages=pages,
+            events=models.events,
         )
 
     upstream = {"prices": "raw_prices", "sequences": "split_sequences", "weights": target.weights}

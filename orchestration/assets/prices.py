@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import dagster as dg
 
-from ml_assets.gates.data.prices import accounting_gate, scale_gate, schema_gate, sufficiency_gate
+from ml_assets.gates.data.prices import PRICE_GATES, PriceEvidence
 from ml_assets.prices import PriceFileError, PriceHistory, PriceSource, PriceSourceError, compare_histories
 from ml_assets.storage import ArtifactStore, NotCertified
 from orchestration.gating import Staged, gated_asset
@@ -18,12 +18,7 @@ __all__ = ["raw_prices"]
     partitions_def=SYMBOLS,
     group_name="prices",
     description="Daily prices as cleaned; each row of the source is accounted for.",
-    gates={
-        "schema": "Finite positive prices, strictly increasing dates, none in the future.",
-        "accounting": "Every row read was kept or dropped for a stated reason.",
-        "scale": "No change of unit on the way: a split not applied, pence for pounds.",
-        "sufficiency": "Enough days to train and to keep a sealed test span.",
-    },
+    gates=PRICE_GATES,
 )
 def raw_prices(
     context: dg.AssetExecutionContext,
@@ -45,15 +40,11 @@ def raw_prices(
         )
     changed, restated = _compare_with_last_version(store, prices)
     context.log.info(f"{symbol}: {restated}")
-    today = datetime.now(UTC).date()
     return Staged(
         prices,
-        gates={
-            "schema": lambda p: schema_gate(p, today=today),
-            "accounting": accounting_gate,
-            "scale": lambda p: scale_gate(p, accepted=settings.accepted_days(symbol)),
-            "sufficiency": lambda p: sufficiency_gate(p, minimum=settings.minimum_rows),
-        },
+        evidence=PriceEvidence(
+            datetime.now(UTC).date(), settings.minimum_rows, settings.accepted_days(symbol)
+        ),
         metadata={
             "rows": len(prices.frame),
             "first_day": str(prices.frame.index[0].date()),

@@ -135,5 +135,6 @@ def mamba_weights(
             "parameters": sum(array.size for array in weights.arrays.values()),
             **{f"validation_{name}": float(figure) for name, figure in weights.validation.items()},
         },
+        events=weights.recovery.messages,
         alias=f"weights/{slug(context.partition_key)}.weights.h5",
     )

@@ -69,4 +69,5 @@ def volatility_weights(
             "seconds": round(weights.seconds, 2),
             **{f"validation_{name}": float(figure) for name, figure in weights.validation.items()},
         },
+        events=weights.recovery.messages,
     )

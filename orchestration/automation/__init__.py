@@ -8,14 +8,14 @@ import dagster as dg
 
 from orchestration.automation.alerts import failure_alerts
 from orchestration.automation.drift import DIRECTION_WATCH, VARIANCE_WATCH, drift_looks, drift_retrain
-from orchestration.automation.fleet import Graph, fleet_update
+from orchestration.automation.fleet import fleet_update
 from orchestration.automation.freshness import with_freshness
 from orchestration.automation.schedules import weekly_retrain
 from orchestration.automation.symbols import new_symbols, price_changes
 from orchestration.automation.verdicts import option_network, verdict_follows
 from orchestration.settings import Settings
 
-__all__ = ["Graph", "build_schedules", "build_sensors", "fleet_update", "with_freshness"]
+__all__ = ["build_schedules", "build_sensors", "fleet_update", "with_freshness"]
 
 
 def build_sensors(settings: Settings) -> list[dg.SensorDefinition]:

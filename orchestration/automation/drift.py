@@ -70,26 +70,26 @@ def drift_looks(watch: Watch, status: dg.DefaultSensorStatus) -> dg.SensorDefini
         settings: dg.ResourceParam[Settings],
         store: dg.ResourceParam[ArtifactStore],
     ) -> dg.SensorResult | dg.SkipReason:
-        found = watch.released(store)
-        due: dict[str, dict[str, int]] = {}
+        released = watch.released(store)
+        blocks: dict[str, dict[str, int]] = {}
         notes = []
-        for model in found:
+        for model in released:
             days = model.outcomes(_new_days(source, model), overlapping=watch.target.overlapping)
             full = days - days % settings.drift_days
             notes.append(f"{model.symbol} {days} new days")
             seen = watch.last_look(store, model.symbol).get(model.place)
             if full > (0 if seen is None else seen.days):
-                due.setdefault(model.symbol, {})[model.place] = full
-        if not due:
+                blocks.setdefault(model.symbol, {})[model.place] = full
+        if not blocks:
             every = f"a look every {settings.drift_days} days"
-            return dg.SkipReason(f"{len(found)} released models, {every}: {', '.join(notes) or 'none'}")
-        busy = at_work(context.instance, settings, ["fleet_update"], list(due))
+            return dg.SkipReason(f"{len(released)} released models, {every}: {', '.join(notes) or 'none'}")
+        busy = at_work(context.instance, settings, ["fleet_update"], list(blocks))
         if busy is not None:
-            return dg.SkipReason(f"looks at {', '.join(due)} wait: {busy}")
-        requests = [_look(context.instance, watch, symbol, at, settings) for symbol, at in due.items()]
+            return dg.SkipReason(f"looks at {', '.join(blocks)} wait: {busy}")
+        requests = [_look(context.instance, watch, symbol, at, settings) for symbol, at in blocks.items()]
         if not any(requests):
             tried = f"given up after {settings.attempts_per_content} runs"
-            return dg.SkipReason(f"{', '.join(due)}: {tried}; see why {watch.job} failed")
+            return dg.SkipReason(f"{', '.join(blocks)}: {tried}; see why {watch.job} failed")
         return dg.SensorResult(run_requests=[request for request in requests if request is not None])
 
     return sensor
@@ -154,14 +154,14 @@ class _Reason:
 
 
 def _reasons(watch: Watch, store: ArtifactStore) -> list[_Reason]:
-    found = []
+    reasons = []
     for model in watch.released(store):
         seen = watch.last_look(store, model.symbol).get(model.place)
         if seen is not None:
-            found += [
+            reasons += [
                 _Reason(watch, model.symbol, model.weights, name, text) for name, text in seen.reasons.items()
             ]
-    return found
+    return reasons
 
 
 def _new_days(source: PriceSource, model: WatchedModel) -> int:
@@ -174,15 +174,15 @@ def _new_days(source: PriceSource, model: WatchedModel) -> int:
 
 
 def _look(
-    instance: dg.DagsterInstance, watch: Watch, symbol: str, due: Mapping[str, int], settings: Settings
+    instance: dg.DagsterInstance, watch: Watch, symbol: str, blocks: Mapping[str, int], settings: Settings
 ) -> dg.RunRequest | None:
     """Ask for the look, unless it was tried too often."""
-    key = "-".join([symbol, *(f"{_short(place)}-{days}" for place, days in due.items())])
+    key = "-".join([symbol, *(f"{_short(place)}-{days}" for place, days in blocks.items())])
     before = count_tries(instance, watch.job, LOOK, key)
     if before >= settings.attempts_per_content:
         return None
-    told = ", ".join(f"{days} days since the report of {_short(place)}" for place, days in due.items())
-    return dg.RunRequest(f"{key}-{before + 1}", partition_key=symbol, tags={LOOK: key, REASON: told[:250]})
+    reason = ", ".join(f"{days} days since the report of {_short(place)}" for place, days in blocks.items())
+    return dg.RunRequest(f"{key}-{before + 1}", partition_key=symbol, tags={LOOK: key, REASON: reason[:250]})
 
 
 def _short(place: str) -> str:

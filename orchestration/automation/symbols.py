@@ -70,7 +70,7 @@ def price_changes(status: dg.DefaultSensorStatus) -> dg.SensorDefinition:
         symbols = known_symbols(context.instance)
         offered, refused = _offered(source, symbols)
         worked = {s: worked_through(store, s) for s in offered}
-        found = look(
+        state = look(
             Memory.from_json(context.cursor),
             {s: fingerprint(prices) for s, prices in offered.items()},
             {s: None if w is None else w.content for s, w in worked.items()},
@@ -78,20 +78,20 @@ def price_changes(status: dg.DefaultSensorStatus) -> dg.SensorDefinition:
             quiet=settings.quiet_seconds,
             attempts=settings.attempts_per_content,
         )
-        changes = {s: _change(worked[s], offered[s]) for s in found.ready}
+        changes = {s: _change(worked[s], offered[s]) for s in state.ready}
         few = [
             s for s, c in changes.items() if c.kind == "appended" and c.new_days < settings.retrain_after_days
         ]
         changes = {s: c for s, c in changes.items() if s not in few}
         busy = at_work(context.instance, settings, ["fleet_update"], list(changes)) if changes else None
-        waiting = _waiting(found.unsettled, found.given_up, few, refused, settings)
+        waiting = _waiting(state.unsettled, state.given_up, few, refused, settings)
         if busy is not None or not changes:
-            context.update_cursor(found.memory.to_json())
+            context.update_cursor(state.memory.to_json())
             first = f"{', '.join(changes)} must wait: {busy}" if busy else f"{len(offered)} symbols looked at"
             return dg.SkipReason("; ".join([first, *waiting]))
         for line in waiting:
             context.log.info(line)
-        memory = found.requested(list(changes))
+        memory = state.requested(list(changes))
         return dg.SensorResult(
             run_requests=_requests(changes, {s: memory.seen[s].content for s in changes}, memory.asked),
             cursor=memory.to_json(),

@@ -36,10 +36,10 @@ def verdict_follows(status: dg.DefaultSensorStatus) -> dg.SensorDefinition:
         settings: dg.ResourceParam[Settings],
         store: dg.ResourceParam[ArtifactStore],
     ) -> dg.RunRequest | dg.SkipReason:
-        found = stale_verdict(context.instance, store)
-        if found is None:
+        stale = stale_verdict(context.instance, store)
+        if stale is None:
             return dg.SkipReason("verdict and release are of the newest reports, or there are none yet")
-        reason, versions = found
+        reason, versions = stale
         busy = at_work(context.instance, settings, _BEFORE, known_symbols(context.instance))
         if busy is not None:
             return dg.SkipReason(f"{reason}; waits: {busy}")

@@ -38,25 +38,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
         roll_back,
         run_all,
         run_quotes,
+        run_volatility,
         train_american,
         train_options,
     )
-    from orchestration.fleet.volatility import run_volatility
 
     try:
         if options.command == "options":
-            return train_options(settings, quiet=options.quiet)
+            return train_options(settings)
         if options.command == "quotes":
             return run_quotes(settings)
         if options.command == "american":
             return train_american(settings)
         if options.command == "volatility":
-            return run_volatility(settings, every_symbol=options.all)
+            return run_volatility(settings, every_symbol=options.all, anew=options.anew)
         if options.command == "rollback":
             return roll_back(settings, options.version)
-        return run_all(settings, every_symbol=options.all)
+        return run_all(settings, every_symbol=options.all, anew=options.anew)
     except KeyboardInterrupt:
-        print("stopped; what has passed its gates stays, the rest is made by the next run", file=sys.stderr)
+        print("stopped; what has passed its gates stays, the next run goes on from there", file=sys.stderr)
         return 130
 
 
@@ -64,11 +64,15 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="gated-mamba", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     run = commands.add_parser("run", help="materialize the whole graph and print the verdicts")
-    run.add_argument("--all", action="store_true", help="all symbols of the source, not the default few")
     variance = commands.add_parser("volatility", help="forecast variance and print the verdicts")
-    variance.add_argument("--all", action="store_true", help="all symbols of the source, not the default few")
-    network = commands.add_parser("options", help="train the option network only")
-    network.add_argument("--quiet", action="store_true", help="print nothing unless it fails")
+    for fleet in (run, variance):
+        fleet.add_argument(
+            "--all", action="store_true", help="all symbols of the source, not the default few"
+        )
+        fleet.add_argument(
+            "--anew", action="store_true", help="make everything again, also what a stopped run has certified"
+        )
+    commands.add_parser("options", help="train the option network only")
     commands.add_parser(
         "quotes", help="walk forward over option quotes: ML_ASSETS_OPTIONS, else simulated ones"
     )

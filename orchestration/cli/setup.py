@@ -1,8 +1,10 @@
-"""What every command over the fleet begins with: definitions, prices, symbols, a progress bar."""
+"""What every command over the fleet begins with: definitions, prices, symbols, progress."""
 
 from __future__ import annotations
 
-import dagster as dg
+from collections.abc import Sequence
+from typing import Self
+
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -16,21 +18,24 @@ from rich.progress import (
 from ml_assets.prices import PriceSource
 from ml_assets.storage import StoreError
 from orchestration.definitions import build_defs
+from orchestration.fleet.order import BASE, DATA, MODELS, NETWORK, VARIANCE, Step
+from orchestration.fleet.run import Graph, RunOutcome
 from orchestration.settings import Settings
 
-__all__ = ["open_fleet", "progress_bar"]
+__all__ = ["FleetProgress", "open_fleet", "wide_console"]
 
 
 def open_fleet(
     console: Console, settings: Settings, *, every_symbol: bool
-) -> tuple[dg.Definitions, PriceSource, list[str]] | None:
+) -> tuple[Graph, PriceSource, list[str]] | None:
     """Assemble the project and choose the symbols; None, and a line that says why, if there is nothing."""
     try:
         defs = build_defs(settings=settings)
     except StoreError as error:
         console.print(f"cannot open the store {settings.store_url!r}: {error}", markup=False)
         return None
-    source: PriceSource = defs.resources["source"]  # type: ignore[index]
+    graph: Graph = (defs.resources or {})["graph"]
+    source: PriceSource = graph.resource("source")
     try:
         available = source.symbols()
         symbols = available if every_symbol else settings.wanted_symbols(available)
@@ -46,16 +51,52 @@ def open_fleet(
         f"{len(symbols)} symbols from prices={settings.prices!r}, artifacts in {settings.store_url}",
         markup=False,
     )
-    return defs, source, symbols
+    return graph, source, symbols
 
 
-def progress_bar(console: Console) -> Progress:
-    """Spinner, what is being done, bar, count and time."""
-    return Progress(
-        SpinnerColumn(),
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        console=console,
-    )
+class FleetProgress:
+    """The bar of a fleet run, and a line per model: a :class:`orchestration.fleet.order.Watcher`."""
+
+    def __init__(self, console: Console, *, total: int) -> None:
+        columns = (
+            SpinnerColumn(),
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+        )
+        self._bar = Progress(*columns, console=console)
+        self._task = self._bar.add_task("", total=total)
+
+    def __enter__(self) -> Self:
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+    def begins(self, step: Step, symbols: int, kept: Sequence[str]) -> None:
+        """Show what comes now, and what of it a stopped run has left."""
+        waiting = "waiting for the option network (a second process)"
+        self._bar.update(self._task, description=waiting if step == NETWORK else step.title)
+        if kept:
+            names = ", ".join(kept[:20]) + (" ..." if len(kept) > 20 else "")
+            self._print(f"{step.title}: {len(kept)} of {symbols} symbols kept from the stopped run: {names}")
+
+    def ended(self, step: Step, outcome: RunOutcome) -> None:
+        """Move the bar; print how the base model and each symbol came out."""
+        if step in (DATA, VARIANCE):
+            self._bar.update(self._task, description=f"{step.title}: {outcome.partition}")
+        stopped_early = step == DATA and not outcome.success  # its models are not made
+        self._bar.advance(self._task, 2 if stopped_early else 1)
+        of_fleet = step in (BASE, NETWORK)
+        if of_fleet or stopped_early or (step == MODELS and not outcome.kept):
+            self._print(f"{step.title if of_fleet else outcome.partition}: {outcome.text}")
+
+    def _print(self, text: str) -> None:
+        self._bar.console.print(text, markup=False)
+
+
+def wide_console() -> Console:
+    """A console that does not fold the closing table where nobody looks."""
+    return Console(width=None if Console().is_terminal else 160)

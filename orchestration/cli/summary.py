@@ -13,7 +13,7 @@ from ml_assets.forecasts.targets import DIRECTION, VARIANCE
 from ml_assets.forecasts.verdicts import Promotion
 from ml_assets.pinn import LatencyReport
 from ml_assets.prices import Problem
-from ml_assets.reports.option_walk_forward import walk_table
+from ml_assets.reports.option_walk import walk_table
 from ml_assets.storage import ArtifactStore, NotCertified
 from orchestration.fleet.run import RunOutcome
 
@@ -146,20 +146,20 @@ def _figures(
     symbol: str, outcome: RunOutcome, promotion: Promotion | None
 ) -> tuple[str, str, str, str, str, str]:
     everyone = promotion.everyone if promotion else []
-    found = next((v for v in everyone if v.symbol == symbol), None)
+    verdict = next((v for v in everyone if v.symbol == symbol), None)
     if not outcome.success:
         return "-", "-", "-", "-", "STOPPED", outcome.reason or ""
-    if found is None:
+    if verdict is None:
         return "-", "-", "-", "-", "no verdict", "the fleet's verdict is missing; see fleet_verdict below"
-    if found.level is None or found.baseline_level is None:
-        return "-", "-", "-", "-", found.verdict, found.reason
+    if verdict.level is None or verdict.baseline_level is None:
+        return "-", "-", "-", "-", verdict.verdict, verdict.reason
     return (
-        str(found.days),
-        f"{found.level:.1%}",
-        f"{found.best_baseline} {found.baseline_level:.1%}",
-        f"{found.p_value:.3f}",
-        found.verdict,
-        found.reason,
+        str(verdict.days),
+        f"{verdict.level:.1%}",
+        f"{verdict.best_baseline} {verdict.baseline_level:.1%}",
+        f"{verdict.p_value:.3f}",
+        verdict.verdict,
+        verdict.reason,
     )
 
 

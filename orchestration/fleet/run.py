@@ -6,11 +6,8 @@ process serves many, and since the runs are recorded on the instance, the UI sho
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -20,22 +17,46 @@ from ml_assets.forecasts.controls import CONTROLS
 from ml_assets.storage import ProcessId
 from orchestration.instance import PROCESS
 from orchestration.partitions import SYMBOLS
+from orchestration.settings import Settings
 
 __all__ = [
+    "Graph",
     "RunOutcome",
     "failure_text",
     "forecast_succeeded",
     "register_symbols",
     "run_job",
-    "training_options",
 ]
 
+SETTINGS = "gated-mamba/settings"
+"""Tag: the settings in force that differ from the default."""
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
 @dataclass(frozen=True)
+class Graph:
+    """The definitions that runs belong to, for whoever runs jobs of them.
+
+    Parameters
+    ----------
+    defs
+        Returns them; they do not exist yet when this is made.
+    build
+        Builds the same ones in another process, given ``settings``; None if they cannot be built there, since
+        they hold something that stands in this process alone.
+    """
+
+    defs: Callable[[], dg.Definitions]
+    build: Callable[..., dg.Definitions] | None = None
+
+    def resource(self, name: str) -> Any:
+        """One of the resources of the definitions."""
+        return (self.defs().resources or {})[name]
+
+
+@dataclass(frozen=True)
 class RunOutcome:
-    """What one run came to."""
+    """What one run came to; `kept` if nothing had to be run, since a stopped run had certified it all."""
 
     job: str
     partition: str | None
@@ -46,6 +67,15 @@ class RunOutcome:
     quarantine: str | None
     seconds: float
     run_id: str
+    kept: bool = False
+
+    @property
+    def text(self) -> str:
+        """In a line: gates, seconds, how it ended."""
+        if self.kept:
+            return f"{self.gates_passed} gates passed, kept from the stopped run"
+        state = "passed" if self.success else f"stopped: {self.reason}"
+        return f"{self.gates_passed} gates passed, {self.seconds:.0f} s, {state}"
 
     def then(self, later: RunOutcome) -> RunOutcome:
         """Join with the run that went on from this successful one: the sum of both."""
@@ -54,6 +84,7 @@ class RunOutcome:
             gates_passed=self.gates_passed + later.gates_passed,
             gates_failed=self.gates_failed + later.gates_failed,
             seconds=self.seconds + later.seconds,
+            kept=self.kept and later.kept,
         )
 
 
@@ -92,13 +123,15 @@ def run_job(
         If Ctrl-C or SIGTERM ended the run: Dagster makes that a failed step, but it is meant for us all.
     """
     start = time.monotonic()
+    settings: Settings = (defs.resources or {})["settings"]
+    changed = ", ".join(f"{name}={value}" for name, value in settings.changed().items())
     result = defs.resolve_job_def(job).execute_in_process(
         instance=instance,
         partition_key=partition,
         asset_selection=None if assets is None else [dg.AssetKey(a) for a in assets],
         run_config={**_QUIET, "ops": {op: {"config": values} for op, values in (config or {}).items()}},
         raise_on_error=False,
-        tags={**(tags or {}), PROCESS: ProcessId.of_self().tag},
+        tags={**(tags or {}), PROCESS: ProcessId.of_self().tag, SETTINGS: changed or "default"},
     )
     if not result.success and _was_interrupted(result):
         raise KeyboardInterrupt
@@ -114,22 +147,6 @@ def run_job(
         seconds=time.monotonic() - start,
         run_id=result.run_id,
     )
-
-
-@contextmanager
-def training_options(command: Sequence[str]) -> Iterator[Callable[[], int]]:
-    """Train the option network in a second process while the symbols' models train in this one.
-
-    It prints nothing unless it fails: the terminal shows this one's progress. Yields a function that waits
-    for the process and returns its exit status.
-    """
-    process = subprocess.Popen([sys.executable, "-m", "orchestration.cli", *command, "--quiet"])
-    try:
-        yield process.wait
-    finally:
-        if process.poll() is None:
-            process.terminate()
-            process.wait()
 
 
 def _quarantine(evaluations: Sequence[dg.AssetCheckEvaluation]) -> str | None:

@@ -114,13 +114,13 @@ def worked_through(store: ArtifactStore, symbol: str) -> Worked | None:
     if report is None or behind is None:
         return None
     try:
-        return _history(store, symbol, behind)
+        return prices_of(store, symbol, behind)
     except NotCertified:  # removed when newer versions came, which led to no report
         return None
 
 
 @lru_cache(maxsize=256)
-def _history(store: ArtifactStore, symbol: str, sha256: str) -> Worked:
+def prices_of(store: ArtifactStore, symbol: str, sha256: str) -> Worked:
     """Read a version of prices; versions never change, hence once."""
     prices = PriceHistory.from_bytes(store.read("raw_prices", symbol, sha256)[0])
     return Worked(prices, fingerprint(prices))

@@ -1,4 +1,9 @@
-"""Run assets of several symbols at once: a process per core, each taking the next symbol in line."""
+"""Run assets of several symbols at once: in processes beside this one, each taking the next task in line.
+
+Each process is a pool of its own (`concurrent.futures.ProcessPoolExecutor`, one worker). One that is killed
+breaks its own pool; a single pool of several would end the others in the middle of their symbols, too. And a
+pool is given one task at a time: it would take two in advance, which wait while another process is idle.
+"""
 
 from __future__ import annotations
 
@@ -6,98 +11,139 @@ import logging
 import multiprocessing
 import os
 import queue
+import signal
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import partial
 from multiprocessing.connection import Connection
-from pickle import UnpicklingError
-from typing import Self
+from typing import Any, Self
 
-from orchestration.definitions import build_defs
-from orchestration.fleet.run import RunOutcome, run_job
+import dagster as dg
+
+from orchestration.fleet.run import Graph, RunOutcome, run_job
 from orchestration.instance import open_instance
 from orchestration.settings import Settings
 
-__all__ = ["Workers"]
+__all__ = ["Task", "Workers", "process", "work"]
 
 logger = logging.getLogger(__name__)
 
-_PATIENCE = 10.0  # seconds in which a process may end by itself
 _MOST = 4  # processes by default: each that trains holds some 1.5 GB
 
 
+@dataclass(frozen=True)
+class Task:
+    """Assets to be made by one run of a job, of a symbol or of the fleet."""
+
+    job: str
+    symbol: str | None
+    assets: tuple[str, ...]
+
+
+Answers = queue.SimpleQueue[tuple[Task, RunOutcome | None]]
+"""What has become of tasks; None: nothing, its process died."""
+
+
 class Workers:
-    """Processes that run assets of symbols beside this one, as long as the block lasts.
+    """Processes that work beside this one, as long as the block lasts.
 
     They keep what is costly to have: the imports, and the compiled model from the first symbol on. Which
     process trains a symbol makes no difference to the bytes of its model.
 
     Parameters
     ----------
+    graph : Graph
+        Builds the definitions in the other processes; if it cannot, this process does everything.
     settings : Settings
         They say how many processes there may be, this one included.
     symbols : int
         Number of symbols; there are never more processes than symbols.
-    tags : mapping of str to str, optional
+    tags : mapping of str to str
         Of the runs in the other processes.
-    job : str
-        The job whose assets they run.
     """
 
-    def __init__(
-        self,
-        settings: Settings,
-        symbols: int,
-        *,
-        tags: Mapping[str, str] | None = None,
-        job: str = "symbol_pipeline",
-    ) -> None:
-        self._settings, self._tags, self._job = settings, tags, job
-        self._count = max(min(_processes(settings), symbols) - 1, 0)
-        self._processes: list[_Process] = []
+    def __init__(self, graph: Graph, settings: Settings, symbols: int, tags: Mapping[str, str]) -> None:
+        self._graph, self._settings, self._tags = graph, settings, tags
+        self._count = 0 if graph.build is None else max(min(_processes(settings), symbols) - 1, 0)
+        self._stack, self._todo = ExitStack(), deque[Task]()
+        self._pools, self._dead = list[ProcessPoolExecutor](), list[ProcessPoolExecutor]()
 
     def __enter__(self) -> Self:
-        self._processes = [_Process(self._settings, self._tags, self._job) for _ in range(self._count)]
+        for _ in range(self._count):
+            pool = process(self._graph, self._settings, self._tags)
+            self._pools.append(self._stack.enter_context(pool))
         return self
 
-    def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
-        for process in self._processes:
-            if error is not None:  # the command is being stopped, perhaps between two outcomes
-                process.stop()
-            process.end()
+    def __exit__(self, *error: Any) -> None:
+        self._todo.clear()
+        self._stack.__exit__(*error)
 
-    def each(
-        self, symbols: Sequence[str], assets: Sequence[str], here: Callable[[str], RunOutcome]
-    ) -> Iterator[tuple[str, RunOutcome]]:
-        """Run the assets of every symbol; yield each outcome as soon as it is seen.
+    def map(self, tasks: Sequence[Task], here: Callable[[Task], RunOutcome]) -> Iterator[RunOutcome]:
+        """Do every task; yield each outcome as soon as it is there.
 
-        `here` does so in this process: for those symbols that it takes itself, and those whose worker died.
+        `here` does one in this process: those that this one takes, and at the end those whose process died.
         """
-        todo, outcomes, lost = deque(symbols), _Outcomes(), list[str]()
-        hands = [_Hand(process, assets, todo, outcomes, lost) for process in self._processes if process.alive]
-        outcomes.expected = len(hands)
+        self._todo = deque(tasks)
+        answers: Answers = queue.SimpleQueue()
+        for pool in self._pools:
+            self._hand_out(pool, answers)
+        lost = []
         try:
-            for hand in hands:
-                hand.start()
-            while todo:
-                try:
-                    symbol = todo.popleft()
-                except IndexError:  # a worker was quicker
-                    break
-                yield symbol, here(symbol)
-                yield from outcomes.arrived()
-            yield from outcomes.rest()
+            for _ in tasks:
+                task, outcome = self._next(here, answers)
+                if outcome is None:
+                    lost.append(task)
+                else:
+                    yield outcome
         finally:
-            todo.clear()
-            for hand in hands:
-                hand.stop()
+            self._todo.clear()
         if lost:
-            logger.warning("a worker process died; this one goes on with its symbols: %s", ", ".join(lost))
-            open_instance(
-                self._settings
-            ).dispose()  # closes its run: readers wait for what that has announced
-        for symbol in lost:
-            yield symbol, here(symbol)
+            names = ", ".join(str(task.symbol) for task in lost)
+            logger.warning("a worker process died; this one goes on with its symbols: %s", names)
+            for pool in self._dead:
+                pool.shutdown()  # waits for the end, until which its run does not count as dead
+            self._pools = [pool for pool in self._pools if pool not in self._dead]
+            # Closes the runs of the dead: readers wait for what those have announced.
+            open_instance(self._settings).dispose()
+        yield from map(here, lost)
+
+    def _next(self, here: Callable[[Task], RunOutcome], answers: Answers) -> tuple[Task, RunOutcome | None]:
+        """An answer that is there; else do a task; else, once all are handed out, wait for an answer."""
+        if answers.empty():
+            try:
+                task = self._todo.popleft()
+            except IndexError:
+                return answers.get()
+            return task, here(task)
+        return answers.get()
+
+    def _hand_out(self, pool: ProcessPoolExecutor, answers: Answers) -> None:
+        """Give a process the next task, of which there is always one answer."""
+        try:
+            task = self._todo.popleft()
+        except IndexError:
+            return
+        try:
+            future = pool.submit(work, task)
+        except RuntimeError:  # its process died while it had nothing to do
+            answers.put((task, None))
+            return
+        future.add_done_callback(partial(self._answered, pool, task, answers))
+
+    def _answered(
+        self, pool: ProcessPoolExecutor, task: Task, answers: Answers, future: Future[RunOutcome]
+    ) -> None:
+        """Pass an answer on, in a thread of the pool; who has died, or broke, is given nothing more."""
+        if future.exception() is None:
+            answers.put((task, future.result()))
+            self._hand_out(pool, answers)
+            return
+        self._dead.append(pool)
+        answers.put((task, None))
 
 
 def _processes(settings: Settings) -> int:
@@ -106,117 +152,55 @@ def _processes(settings: Settings) -> int:
     return settings.workers or min(os.cpu_count() or 1, _MOST)
 
 
-class _Process:
-    """A process that answers each symbol and its assets with an outcome."""
+@contextmanager
+def process(graph: Graph, settings: Settings, tags: Mapping[str, str]) -> Iterator[ProcessPoolExecutor]:
+    """A pool of one process that is ready for `work`; an error in the block ends it amid its task.
 
-    def __init__(self, settings: Settings, tags: Mapping[str, str] | None, job: str) -> None:
-        context = multiprocessing.get_context("spawn")  # a fork of a process with threads may deadlock
-        self._pipe, theirs = context.Pipe()
-        self._process = context.Process(target=_work, args=(theirs, settings, tags, job), daemon=True)
-        self._process.start()
-        theirs.close()  # so that the end of the process is the end of the pipe
-        self.alive = True
-
-    def run(self, symbol: str, assets: Sequence[str]) -> RunOutcome | None:
-        """Wait for the outcome; None if the process has ended, perhaps amid a message."""
-        try:
-            self._pipe.send((symbol, list(assets)))
-            outcome: RunOutcome = self._pipe.recv()
-        except (EOFError, OSError, MemoryError, UnpicklingError):  # it has ended, or what it said is torn
-            self.alive = False
-            self._process.kill()
-            self._process.join()  # until then its number is taken, and its run does not count as dead
-            return None
-        return outcome
-
-    def stop(self) -> None:
-        """End it amid its work."""
-        self._process.terminate()
-
-    def end(self) -> None:
-        """End it; one that waits for work goes by itself, since its pipe is closed."""
-        self._pipe.close()
-        self._process.join(_PATIENCE)
-        self._process.kill()  # whatever keeps it: nothing of it is wanted any more
-        self._process.join()
-
-
-class _Outcomes:
-    """What workers have answered; ``None`` stands for a worker that has nothing more to do."""
-
-    def __init__(self) -> None:
-        self.queue: queue.SimpleQueue[tuple[str, RunOutcome] | None] = queue.SimpleQueue()
-        self.expected = 0
-
-    def arrived(self) -> Iterator[tuple[str, RunOutcome]]:
-        """Yield what is there, without waiting."""
-        while not self.queue.empty():
-            yield from self._next()
-
-    def rest(self) -> Iterator[tuple[str, RunOutcome]]:
-        """Yield everything until all workers are done."""
-        while self.expected:
-            yield from self._next()
-
-    def _next(self) -> Iterator[tuple[str, RunOutcome]]:
-        answer = self.queue.get()
-        if answer is None:
-            self.expected -= 1
-        else:
-            yield answer
-
-
-class _Hand(threading.Thread):
-    """Hands a process the next symbol as soon as it has answered, until none is left or it has died."""
-
-    def __init__(
-        self,
-        process: _Process,
-        assets: Sequence[str],
-        todo: deque[str],
-        outcomes: _Outcomes,
-        lost: list[str],
-    ) -> None:
-        super().__init__(daemon=True)
-        self._process, self._assets = process, assets
-        self._todo, self._outcomes, self._lost = todo, outcomes, lost
-
-    def run(self) -> None:
-        """Hand out symbols."""
-        try:
-            while self._one():
-                pass
-        finally:
-            self._outcomes.queue.put(None)  # whatever has happened: somebody waits for it
-
-    def _one(self) -> bool:
-        try:
-            symbol = self._todo.popleft()
-        except IndexError:
-            return False
-        outcome = self._process.run(symbol, self._assets)
-        if outcome is None:
-            self._lost.append(symbol)
-            return False
-        self._outcomes.queue.put((symbol, outcome))
-        return True
-
-    def stop(self) -> None:
-        """Wait for the end; a process that still works is stopped, since the command is being stopped."""
-        if self.is_alive() and self._outcomes.expected:
-            self._process.stop()
-        if self.ident is not None:
-            self.join()
-
-
-def _work(pipe: Connection, settings: Settings, tags: Mapping[str, str] | None, job: str) -> None:
-    """Run in a worker process; stop in silence when the command has been stopped or has died."""
-    logging.getLogger("ml_assets.storage").setLevel(logging.ERROR)  # the closing table names what was refused
+    It also ends with this process, however that one ends: the pools of the standard library would leave it
+    behind, waiting for tasks for ever.
+    """
+    context = multiprocessing.get_context("spawn")  # a fork of a process with threads may deadlock
+    theirs, lifeline = context.Pipe(duplex=False)
+    assert graph.build is not None, "these definitions stand in this process alone"
+    given = (theirs, graph.build, settings, dict(tags))
+    pool = ProcessPoolExecutor(1, context, initializer=_start, initargs=given)
+    pool.submit(os.getpid)  # the first task starts the process: its imports take seconds
     try:
-        with open_instance(settings) as instance:
-            defs = build_defs(settings=settings)
-            while True:
-                symbol, assets = pipe.recv()
-                pipe.send(run_job(defs, instance, job, partition=symbol, assets=assets, tags=tags))
-    except (KeyboardInterrupt, EOFError, OSError):
-        pass
+        yield pool
+    except BaseException:
+        lifeline.close()
+        raise
+    finally:
+        pool.shutdown()
+        lifeline.close()
+        theirs.close()
+
+
+_run: Callable[..., RunOutcome]
+"""Runs a job; set once in each process of a pool."""
+
+
+def _start(
+    lifeline: Connection, build: Callable[..., dg.Definitions], settings: Settings, tags: dict[str, str]
+) -> None:
+    """Make a process ready: it opens the instance and builds the definitions once."""
+    global _run
+    threading.Thread(target=_end_with, args=(lifeline,), daemon=True).start()
+    # Ctrl-C reaches every process of a terminal. During a run, Dagster has a handler of its own.
+    signal.signal(signal.SIGINT, lambda *_: os._exit(1))
+    logging.getLogger("ml_assets.storage").setLevel(logging.ERROR)  # the closing table names what was refused
+    instance = open_instance(settings)
+    _run = partial(run_job, build(settings=settings), instance, tags=tags)
+
+
+def _end_with(lifeline: Connection) -> None:
+    """End this process when the other end of the pipe is closed, be it by the end of its owner."""
+    try:
+        lifeline.recv()
+    finally:
+        os._exit(1)
+
+
+def work(task: Task) -> RunOutcome:
+    """Do a task, in a process of `process`."""
+    return _run(task.job, partition=task.symbol, assets=task.assets)

@@ -20,6 +20,7 @@ import dagster as dg
 from ml_assets.gates.core import Gate, GateResult, by_name
 from ml_assets.storage import ArtifactStore, Certificate, GateVerdict, certify, input_key
 from ml_assets.storage.artifact import Artifact
+from orchestration.settings import Settings
 from orchestration.version import code_version
 
 __all__ = ["Candidate", "Certified", "Refusal", "Staged", "collect_gates", "gated_asset", "verified"]
@@ -30,6 +31,8 @@ GateSpec = Mapping[str, str] | Sequence[Gate[Any, Any]]
 SHA256 = "sha256"
 REFUSALS = "refusals"
 KEEP = "keep"
+READ = "read"
+LATER = "later"
 
 
 T = TypeVar("T")
@@ -83,7 +86,7 @@ class Staged:
         no page shows what a gate has refused.
     events
         What went wrong while it was made and how that was mended, for instance a smaller batch after memory
-        ran out: written into the certificate.
+        ran out: written into the certificate and shown in the UI.
     """
 
     artifact: Artifact
@@ -106,7 +109,7 @@ class Candidate:
     pages: Mapping[str, bytes] = field(default_factory=dict)
 
 
-def verified(asset: str, *, keep_refusals: bool = False) -> dg.AssetIn:
+def verified(asset: str, *, keep_refusals: bool = False, read_later: bool = False) -> dg.AssetIn:
     """Declare a gated input; the op receives :class:`Certified`.
 
     Parameters
@@ -117,8 +120,11 @@ def verified(asset: str, *, keep_refusals: bool = False) -> dg.AssetIn:
         Hand over a :class:`Refusal` in the place of what is not certified: in a fan-in over partitions one
         bad symbol then does not stop the others, and an input that is a help but no need may be missing.
         Without it the read is refused.
+    read_later
+        For a fan-in over more partitions than memory holds: the op receives a mapping that reads a partition
+        when it is asked for it, and forgets it. Ask once for each, since a newer version may have come.
     """
-    metadata = {REFUSALS: KEEP} if keep_refusals else None
+    metadata = {**({REFUSALS: KEEP} if keep_refusals else {}), **({READ: LATER} if read_later else {})}
     # The annotation Certified[T] is for readers and mypy; Dagster's own type system cannot express it.
     return dg.AssetIn(key=dg.AssetKey(asset), metadata=metadata, dagster_type=dg.Any)
 
@@ -141,6 +147,7 @@ def gated_asset(
     Notes
     -----
     The function asks for ``context``, ``store`` and other resources by naming them among its parameters.
+    ``store`` and ``settings`` must be there in any case: the certificate names the settings in force.
     """
     if not gates:
         raise ValueError("a gated asset needs at least one gate")
@@ -153,12 +160,12 @@ def gated_asset(
 
         @functools.wraps(function)
         def compute(
-            context: dg.AssetExecutionContext, store: ArtifactStore, **inputs: Any
+            context: dg.AssetExecutionContext, store: ArtifactStore, settings: Settings, **inputs: Any
         ) -> Iterator[dg.Output[Candidate] | dg.AssetCheckResult]:
-            given = {"context": context, "store": store, **inputs}
+            given = {"context": context, "store": store, "settings": settings, **inputs}
             staged = function(**{key: value for key, value in given.items() if key in parameters})
             brought = own or _brought(name, frozenset(texts), staged)
-            yield from _audit(context, store, name, brought, staged)
+            yield from _audit(context, store, settings, name, brought, staged)
 
         _show_parameters(compute, parameters)
         specs = [_check_spec(name, gate, text, partitions_def) for gate, text in texts.items()]
@@ -174,12 +181,12 @@ def collect_gates(
     assets: Iterable[dg.AssetsDefinition | dg.AssetChecksDefinition],
 ) -> dict[str, frozenset[str]]:
     """List the gates of each asset, derived from the definitions: no second list to keep."""
-    found: dict[str, set[str]] = {}
+    gates: dict[str, set[str]] = {}
     for definition in assets:
         for spec in definition.check_specs:
             if spec.blocking:
-                found.setdefault(spec.asset_key.to_user_string(), set()).add(spec.name)
-    return {asset: frozenset(names) for asset, names in found.items()}
+                gates.setdefault(spec.asset_key.to_user_string(), set()).add(spec.name)
+    return {asset: frozenset(names) for asset, names in gates.items()}
 
 
 def _check_spec(
@@ -208,11 +215,12 @@ def _parameters(function: Callable[..., Staged], inputs: Iterable[str]) -> dict[
 
 
 def _show_parameters(compute: Callable[..., Any], parameters: Mapping[str, inspect.Parameter]) -> None:
-    """Let Dagster, which learns from the signature, see the function's parameters, context and store."""
+    """Let Dagster, which learns from the signature, see the function's parameters, and those of the guard."""
     kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
     context = inspect.Parameter("context", kind, annotation=dg.AssetExecutionContext)
     store = inspect.Parameter("store", kind, annotation=dg.ResourceParam[ArtifactStore])
-    shown = {"context": context, **parameters, "store": store}
+    settings = inspect.Parameter("settings", kind, annotation=dg.ResourceParam[Settings])
+    shown = {"context": context, **parameters, "store": store, "settings": settings}
     compute.__signature__ = inspect.Signature(list(shown.values()))  # type: ignore[attr-defined]
     compute.__annotations__ = {name: parameter.annotation for name, parameter in shown.items()}
 
@@ -220,6 +228,7 @@ def _show_parameters(compute: Callable[..., Any], parameters: Mapping[str, inspe
 def _audit(
     context: dg.AssetExecutionContext,
     store: ArtifactStore,
+    settings: Settings,
     asset: str,
     gates: Sequence[Gate[Any, Any]],
     staged: Staged,
@@ -230,7 +239,7 @@ def _audit(
     # What is audited is what readers will decode, not the object that happened to be in memory.
     decoded = type(staged.artifact).from_bytes(data)
     results = [_run_gate(gate, decoded, staged.evidence) for gate in gates]
-    certificate = _certificate(context, asset, partition, staged, data, results)
+    certificate = _certificate(context, settings, asset, partition, staged, data, results)
     for result in results:
         if not result.passed:
             context.log.error(f"gate {result.gate}: FAILED: {result.message}")
@@ -238,7 +247,9 @@ def _audit(
         # One line: each verdict with its figures is an event of its own.
         context.log.info(f"gates passed: {', '.join(result.gate for result in results)}")
         # First the output, then the verdicts: so each verdict is recorded against this materialization.
-        metadata = {**staged.metadata, "inputs": dict(certificate.inputs)}
+        events = {"events": list(staged.events)} if staged.events else {}
+        versions = {"inputs": dict(certificate.inputs), "settings_changed": settings.changed()}
+        metadata = {**staged.metadata, **events, **versions}
         yield dg.Output(Candidate(data, certificate, staged.alias, staged.pages), metadata=metadata)
         yield from (_check_result(asset, result, certificate) for result in results)
         return
@@ -279,6 +290,7 @@ def _run_gate(gate: Gate[Any, Any], value: Any, evidence: Any) -> GateResult:
 
 def _certificate(
     context: dg.AssetExecutionContext,
+    settings: Settings,
     asset: str,
     partition: str | None,
     staged: Staged,
@@ -295,6 +307,7 @@ def _certificate(
         code_version=code_version(),
         inputs={source.label: source.certificate.sha256 for source in staged.inputs},
         run_id=context.run.run_id,
+        settings=settings.in_force(),
         events=staged.events,
     )
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import dagster as dg
 
-from ml_assets.storage import ArtifactStore, NotCertified
+from ml_assets.storage import ArtifactStore, Certificate, NotCertified
 from ml_assets.storage.artifact import Artifact
-from orchestration.gating.asset import KEEP, REFUSALS, SHA256, Candidate, Certified, Refusal
+from orchestration.gating.asset import KEEP, LATER, READ, REFUSALS, SHA256, Candidate, Certified, Refusal
 from orchestration.gating.decoding import decode as decode_known
 from orchestration.gating.verification import State, Verdict, Version, verdict, version_of
 
@@ -20,6 +20,24 @@ __all__ = ["GatedIOManager"]
 @dataclass(frozen=True)
 class _Pending(Exception):  # noqa: N818  not an error: ask again later
     reason: str
+
+
+class _ReadLater(Mapping[str, Certified[Any] | Refusal]):
+    """A fan-in of which nothing is kept: a partition is read and verified at each look at it."""
+
+    def __init__(self, partitions: list[str], read: Callable[[str], Certified[Any] | Refusal]) -> None:
+        self._partitions, self._read = dict.fromkeys(partitions), read
+
+    def __getitem__(self, partition: str) -> Certified[Any] | Refusal:
+        if partition not in self._partitions:
+            raise KeyError(partition)
+        return self._read(partition)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._partitions)
+
+    def __len__(self) -> int:
+        return len(self._partitions)
 
 
 class GatedIOManager(dg.IOManager):
@@ -68,7 +86,7 @@ class GatedIOManager(dg.IOManager):
         )
 
     def load_input(self, context: dg.InputContext) -> Any:
-        """Return :class:`Certified`, or for a fan-in a dict of them by partition.
+        """Return :class:`Certified`, or for a fan-in a mapping of them by partition.
 
         Raises
         ------
@@ -77,13 +95,15 @@ class GatedIOManager(dg.IOManager):
         dagster.RetryRequested
             If a gate is still running.
         """
-        keep = (context.definition_metadata or {}).get(REFUSALS) == KEEP
-        read = self._read_or_mark if keep else self._read_or_refuse
+        declared = context.definition_metadata or {}
+        read = self._read_or_mark if declared.get(REFUSALS) == KEEP else self._read_or_refuse
         if not context.has_asset_partitions:
             return read(context, None)
         partitions = list(context.asset_partition_keys)
         if len(partitions) == 1 and not _is_fan_in(context):
             return read(context, partitions[0])
+        if declared.get(READ) == LATER:
+            return _ReadLater(partitions, lambda partition: read(context, partition))
         return {partition: read(context, partition) for partition in partitions}
 
     def _read_or_mark(self, context: dg.InputContext, partition: str | None) -> Certified[Any] | Refusal:
@@ -116,28 +136,23 @@ class GatedIOManager(dg.IOManager):
                 max_retries=self._wait_tries, seconds_to_wait=self._wait_seconds
             ) from None
 
+    def certificate(
+        self, instance: dg.DagsterInstance, asset: str, partition: str | None
+    ) -> Certificate | None:
+        """Certificate of the newest version if it may be read now, by event log and bytes; else None."""
+        try:
+            return self._verified(instance, dg.AssetKey(asset), partition)[1]
+        except (NotCertified, _Pending):
+            return None
+
     def _read(self, context: dg.InputContext, partition: str | None) -> Certified[Any]:
-        """Verify the gates of the newest version, then its bytes; decode the bytes that were verified."""
-        asset = context.asset_key.to_user_string()
-        gates = sorted(self._gates.get(asset, ()))
-        version = version_of(context.instance, context.asset_key, partition)
-        if not gates:
-            raise _refused(asset, partition, None, "it has no gates, so nothing vouches for it")
-        if isinstance(version, str):
-            self._wait_for_first_version(context, gates, partition)
-            raise _refused(asset, partition, None, version)
-        verdicts = [verdict(context.instance, context.asset_key, gate, partition, version) for gate in gates]
-        _require_passed(asset, partition, version, verdicts)
-        data, certificate = self._store.read(asset, partition, version.sha256)
-        missing = set(gates) - {gate.gate for gate in certificate.gates}
-        if missing:
-            reason = f"its certificate lacks the gates {sorted(missing)}"
-            raise _refused(asset, partition, version.sha256, reason)
+        """Verify, then decode the bytes that were verified."""
+        data, certificate, verdicts = self._verified(context.instance, context.asset_key, partition)
         context.log.info(
             "read %s version %s, gates passed: %s",
             _name(context, partition),
-            version.sha256[:12],
-            ", ".join(gates),
+            certificate.sha256[:12],
+            ", ".join(v.gate for v in verdicts),
         )
         for refused in [v.newer_refusal for v in verdicts if v.newer_refusal][:1]:
             context.log.warning(
@@ -145,15 +160,37 @@ class GatedIOManager(dg.IOManager):
             )
         return Certified(self._decode(certificate.kind, data), certificate)
 
-    def _wait_for_first_version(
-        self, context: dg.InputContext, gates: list[str], partition: str | None
-    ) -> None:
-        """Before anything is published, a live run may be about to: then wait rather than refuse."""
-        nothing = Version(sha256="", storage_id=-1, run_id="")
-        for gate in gates:
-            found = verdict(context.instance, context.asset_key, gate, partition, nothing)
-            if found.state is State.RUNNING:
-                raise _Pending(f"gate {gate} {found.reason}")
+    def _verified(
+        self, instance: dg.DagsterInstance, key: dg.AssetKey, partition: str | None
+    ) -> tuple[bytes, Certificate, list[Verdict]]:
+        """Bytes and certificate of the newest version, once each of its gates and its bytes are verified."""
+        asset = key.to_user_string()
+        gates = sorted(self._gates.get(asset, ()))
+        if not gates:
+            raise _refused(asset, partition, None, "it has no gates, so nothing vouches for it")
+        version = version_of(instance, key, partition)
+        if isinstance(version, str):
+            _wait_for_first_version(instance, key, gates, partition)
+            raise _refused(asset, partition, None, version)
+        verdicts = [verdict(instance, key, gate, partition, version) for gate in gates]
+        _require_passed(asset, partition, version, verdicts)
+        data, certificate = self._store.read(asset, partition, version.sha256)
+        missing = set(gates) - {gate.gate for gate in certificate.gates}
+        if missing:
+            reason = f"its certificate lacks the gates {sorted(missing)}"
+            raise _refused(asset, partition, version.sha256, reason)
+        return data, certificate, verdicts
+
+
+def _wait_for_first_version(
+    instance: dg.DagsterInstance, key: dg.AssetKey, gates: list[str], partition: str | None
+) -> None:
+    """Before anything is published, a live run may be about to: then wait rather than refuse."""
+    nothing = Version(sha256="", storage_id=-1, run_id="")
+    for gate in gates:
+        latest = verdict(instance, key, gate, partition, nothing)
+        if latest.state is State.RUNNING:
+            raise _Pending(f"gate {gate} {latest.reason}")
 
 
 def _require_passed(asset: str, partition: str | None, version: Version, verdicts: list[Verdict]) -> None:

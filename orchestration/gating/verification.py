@@ -86,8 +86,10 @@ def verdict(
             continue
         if private.is_runless(record) and evaluation.passed:
             continue  # a person may close a gate by hand, but not open one
-        found = replace(_judge(gate, record, evaluation, version), newer_refusal=_refusal(gate, newest_other))
-        return found if running is None or found.state is State.PASSED else running
+        judged = replace(
+            _judge(gate, record, evaluation, version), newer_refusal=_refusal(gate, newest_other)
+        )
+        return judged if running is None or judged.state is State.PASSED else running
     if running is not None:
         return running
     if planned_by is not None:

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ml_assets.gates.options.latency import latency_gate
-from ml_assets.gates.options.options import pinn_gates
+from ml_assets.gates.options.european import pinn_gates
+from ml_assets.gates.options.latency import sla
 from ml_assets.pinn import OptionPricingPINN, PINNCache, PinnWeights, black_scholes, measure_latency
 from tests.pinn_fixtures import ALIAS, pinn_store, quick_weights
 
@@ -67,7 +67,7 @@ def test_pinn_latency_under_1s(pinn_store: Path) -> None:
     assert np.percentile(cached, 95) < 500.0
 
     report = measure_latency(pinn_store, quotes=200, batches=(64, 1000))
-    verdict = latency_gate(report)
+    verdict = sla(report)
     assert verdict.passed, verdict.message
     assert report.resident_mb < 200.0
     assert not report.tensorflow_imported

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -17,20 +18,27 @@ from tests.unit.storage.make import certificate, names_in
 PAGE = 4096
 
 
-@pytest.fixture
-def tiny(tmp_path: Path) -> Iterator[Path]:
-    """A real file system of one megabyte."""
-    folder = tmp_path / "tiny"
-    folder.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)], check=False, capture_output=True
+@contextmanager
+def mounted(folder: Path, size: str) -> Iterator[Path]:
+    """A real file system of this size in the place of an empty folder."""
+    done = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)], check=False, capture_output=True
     )
-    if mounted.returncode != 0:
+    if done.returncode != 0:
         pytest.skip("mounting needs root; test_file_size_limit_leaves_the_old_version covers the same code")
     try:
         yield folder
     finally:
         subprocess.run(["umount", str(folder)], check=True)
+
+
+@pytest.fixture
+def tiny(tmp_path: Path) -> Iterator[Path]:
+    """A real file system of one megabyte."""
+    folder = tmp_path / "tiny"
+    folder.mkdir()
+    with mounted(folder, "1m"):
+        yield folder
 
 
 def _free(folder: Path) -> int:

@@ -113,7 +113,8 @@ def test_odd_answer_of_a_gate_is_settled_before_publication(
 
     store = ArtifactStore(tmp_path)
     io_manager = GatedIOManager(store, collect_gates([odd]), wait_seconds=0.1, wait_tries=1)
-    result = dg.materialize([odd], resources={"store": store, "io_manager": io_manager}, raise_on_error=False)
+    resources = {"store": store, "settings": Settings(), "io_manager": io_manager}
+    result = dg.materialize([odd], resources=resources, raise_on_error=False)
     (evaluation,) = result.get_asset_check_evaluations()
     assert evaluation.passed == result.success == passes
     assert (store.current("odd") is not None) == passes

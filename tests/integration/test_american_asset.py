@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from ml_assets.gates.options.american import AMERICAN_GATES
 from ml_assets.pinn import PINNCache
 from ml_assets.pinn.american import AmericanRecipe, AmericanWeights
-from orchestration.assets import american
+from orchestration.assets import networks
 from orchestration.cli.progress import watching
 from orchestration.version import code_version
 from tests.american_fixtures import LIMITS, american_quick
@@ -24,8 +25,7 @@ __all__ = ["american_quick"]
 @pytest.fixture
 def small(american_quick: AmericanWeights, monkeypatch: pytest.MonkeyPatch) -> AmericanWeights:
     """The asset with the gates' small sample; what it trains is set by each test."""
-    monkeypatch.setattr(american, "LIMITS", LIMITS)
-    american._all_gates.cache_clear()
+    monkeypatch.setattr(networks, "_american_limits", lambda: LIMITS)
     return american_quick
 
 
@@ -47,7 +47,7 @@ def test_certified_network_leaves_its_report_and_is_served(
         assert (seen[0].bfgs_iterations, seen[0].seed) == (77, 3)
         assert kept == [project.settings.home / "checkpoints" / "american_weights" / code_version()]
         certificate = project.current("american_weights")
-        assert {verdict.gate for verdict in certificate.gates} == set(american.AMERICAN_GATES)
+        assert {verdict.gate for verdict in certificate.gates} == {gate.name for gate in AMERICAN_GATES}
         metadata = project.materializations("american_weights")[0].metadata
         assert "data:image/png" in str(metadata["training"].value)
         assert "QuantLib QdFp fast" in str(metadata["accuracy"].value)

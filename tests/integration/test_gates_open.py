@@ -49,11 +49,12 @@ def test_same_bytes_refused_later_close_the_version(lab: Lab) -> None:
     assert not lab.read("gated_one")
 
 
-def test_fan_in_is_strict_by_default_and_reads_once_all_pass(lab: Lab) -> None:
+@pytest.mark.parametrize("reader", ["gated_all", "gated_lazy"])
+def test_fan_in_is_strict_by_default_and_reads_once_all_pass(lab: Lab, reader: str) -> None:
     lab.run(lab.assets("gated_parts"), "A")
-    assert not lab.read("gated_all")
+    assert not lab.read(reader)
     lab.run(lab.assets("gated_parts"), "B")
-    assert lab.read("gated_all")
+    assert lab.read(reader)
 
 
 def test_range_run_is_refused_with_a_remedy(lab: Lab) -> None:
@@ -118,6 +119,6 @@ def test_declared_gates_must_be_brought(declared: dict[str, str]) -> None:
     def forgetful(context: dg.AssetExecutionContext) -> Staged:
         return Staged(toys.Toy("x"), {"a": toys._pass})
 
-    resources = {"store": None, "io_manager": dg.mem_io_manager}
+    resources = {"store": None, "settings": None, "io_manager": dg.mem_io_manager}
     result = dg.materialize([forgetful], resources=resources, raise_on_error=False)
     assert not result.success

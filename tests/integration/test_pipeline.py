@@ -17,17 +17,18 @@ from ml_assets.forecasts.verdicts import Verdict
 from ml_assets.prices import open_source
 from ml_assets.prices.simulated import simulate
 from ml_assets.storage import Certificate, read_certified
-from orchestration.definitions import BASE_ASSETS, FLEET_ASSETS, OPTION_ASSETS, SYMBOL_ASSETS
+from orchestration.definitions import ASSETS
 from orchestration.fleet.state import stale_verdict
 from orchestration.gating import _dagster_private as private
 from orchestration.gating import collect_gates
+from orchestration.pipelines import JOBS
 from tests.integration.conftest import SETTINGS, FolderRun, command
 from tests.integration.project import Market, Project, open_project
 
 pytestmark = pytest.mark.xdist_group("pipeline")
 
-PER_SYMBOL = [asset.key.to_user_string() for asset in SYMBOL_ASSETS]
-SINGLE = [asset.key.to_user_string() for asset in (*BASE_ASSETS, *OPTION_ASSETS, *FLEET_ASSETS)]
+PER_SYMBOL = JOBS["symbol_pipeline"]
+SINGLE = [*JOBS["base_pipeline"], *JOBS["option_pipeline"], *JOBS["fleet_verdict"]]
 
 
 @pytest.fixture
@@ -157,7 +158,7 @@ def test_certificate_lies_beside_the_artifact(project: Project, asset: str, part
     artifact = Path(project.store.location(certificate))
     assert artifact.is_file()
     assert artifact.with_name(f"{certificate.sha256}.certificate.json").is_file()
-    gates = collect_gates([*SYMBOL_ASSETS, *BASE_ASSETS, *OPTION_ASSETS, *FLEET_ASSETS])
+    gates = collect_gates(ASSETS)
     assert {verdict.gate for verdict in certificate.gates} == gates[asset]
     assert all(verdict.passed and verdict.message for verdict in certificate.gates)
 
@@ -226,7 +227,7 @@ def test_equal_seeds_give_equal_bytes_and_another_seed_does_not(tmp_path: Path) 
 
 
 def test_checks_of_partitioned_assets_carry_the_partition(project: Project) -> None:
-    for asset in SYMBOL_ASSETS:
+    for asset in (a for a in ASSETS if a.key.to_user_string() in PER_SYMBOL):
         specs = list(asset.check_specs)
         assert specs
         for spec in specs:

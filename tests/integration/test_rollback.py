@@ -20,6 +20,7 @@ from ml_assets.storage.artifact import Artifact
 from orchestration.assets.release import release
 from orchestration.gating import Staged, collect_gates, gated_asset, verified
 from orchestration.gating.io_manager import GatedIOManager
+from orchestration.settings import Settings
 from tests.integration import toys
 from tests.unit.forecasts.test_release import Fleet, fleet
 
@@ -66,7 +67,7 @@ class Served:
             [*made, release],
             selection=list(names),
             instance=self.instance,
-            resources={"store": self.fleet.store, "io_manager": io_manager},
+            resources={"store": self.fleet.store, "settings": Settings(), "io_manager": io_manager},
             run_config={"ops": {"release": {"config": {"rollback_to": back_to}}}} if back_to else None,
             raise_on_error=False,
         )

@@ -5,15 +5,15 @@
 ``rogue``: assets that publish whatever their gates say (layer 1 missing), read through our IO manager.
 
 Each family has an unpartitioned ``source`` and a partitioned ``parts``, read by ``one``, ``each`` (one
-to partitions), ``part`` and ``all`` (fan-in). Files in the folder ``$TOYS`` steer it: ``bad_source``,
-``bad_parts_B``, ``slow`` (seconds), ``text`` (the value).
+to partitions), ``part``, ``all`` and ``lazy`` (fan-in, read at once and on access). Files in the folder
+``$TOYS`` steer it: ``bad_source``, ``bad_parts_B``, ``slow`` (seconds), ``text`` (the value).
 """
 
 import hashlib
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -25,6 +25,7 @@ from ml_assets.storage import ArtifactStore, GateVerdict, certify
 from ml_assets.storage.artifact import JsonArtifact
 from orchestration.gating.asset import SHA256, Candidate, Staged, collect_gates, gated_asset, verified
 from orchestration.gating.io_manager import GatedIOManager
+from orchestration.settings import Settings
 
 PARTS = dg.StaticPartitionsDefinition(["A", "B"])
 
@@ -150,17 +151,19 @@ def rogue_parts(context: dg.AssetExecutionContext) -> Iterator[Any]:
 def _readers(family: str) -> list[dg.AssetsDefinition]:
     """Build the four readers of a family; each copies what it read."""
 
-    def reader(name: str, upstream: str, partitions: Any = None, eager: bool = False) -> dg.AssetsDefinition:
+    def reader(
+        name: str, upstream: str, partitions: Any = None, *, eager: bool = False, read_later: bool = False
+    ) -> dg.AssetsDefinition:
         def compute(context: dg.AssetExecutionContext, upstream: Any) -> Staged:
-            values = upstream.values() if isinstance(upstream, dict) else [upstream]
+            values = [*upstream.values()] if isinstance(upstream, Mapping) else [upstream]
             text = " ".join(v.value.text for v in values)
-            return Staged(Toy(text), {"gate": _pass}, inputs=list(values))
+            return Staged(Toy(text), {"gate": _pass}, inputs=values)
 
         compute.__name__ = f"{family}_{name}"
         options: dict[str, Any] = {"automation_condition": dg.AutomationCondition.eager()} if eager else {}
         return gated_asset(
             gates={"gate": "always passes"}, partitions_def=partitions, group_name=family,
-            ins={"upstream": verified(f"{family}_{upstream}")}, **options,
+            ins={"upstream": verified(f"{family}_{upstream}", read_later=read_later)}, **options,
         )(compute)  # fmt: skip
 
     return [
@@ -168,6 +171,7 @@ def _readers(family: str) -> list[dg.AssetsDefinition]:
         reader("each", "source", PARTS),
         reader("part", "parts", PARTS),
         reader("all", "parts"),
+        reader("lazy", "parts", read_later=True),
     ]
 
 
@@ -189,7 +193,7 @@ def build(jobs: Any = ()) -> dg.Definitions:
     return dg.Definitions(
         assets=[*PLAIN, *OURS],
         asset_checks=PLAIN_CHECKS,
-        resources={"store": store, "io_manager": io_manager, "files": files},
+        resources={"store": store, "settings": Settings(), "io_manager": io_manager, "files": files},
         executor=dg.in_process_executor,
         jobs=[
             *jobs,

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ml_assets.forecasts.forecaster import CLOSE, FoldRows, WeightsModel
+from ml_assets.forecasts.forecaster import CLOSE, FoldRows, TrainedModel, WeightsModel
 from ml_assets.mamba import MambaBaseWeights, MambaConfig, MambaWeights, TrainingRecipe
 from ml_assets.storage.arrays import unfold_windows
 from ml_assets.windows.augmentation import AugmentConfig, augment_sequences
@@ -64,14 +64,15 @@ class MambaDirection:
     name: str = "mamba"
     columns: frozenset[str] = CLOSE
 
-    def fit(self, rows: FoldRows) -> DirectionModel:
+    def fit(self, rows: FoldRows, like: TrainedModel | None = None) -> DirectionModel:
         """Train; equal arguments give bit-equal weights."""
         from ml_assets.mamba import train_mamba
 
         augmented = augment_sequences(rows.sequences, self.augment, steps=self.steps)
         usable = self.base is not None and self.base.unfit_for(augmented, self.config) is None
         base = self.base if usable else None
-        weights = train_mamba(augmented, self.config, self.recipe, base=base, seed=self.seed)
+        record = like.weights.recovery if isinstance(like, DirectionModel) else None
+        weights = train_mamba(augmented, self.config, self.recipe, base=base, seed=self.seed, record=record)
         return DirectionModel(weights, rows.horizons)
 
     def from_bytes(self, data: bytes) -> DirectionModel:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ml_assets.forecasts.forecaster import CLOSE, FoldRows, Model, WeightsModel
+from ml_assets.forecasts.forecaster import CLOSE, FoldRows, Model, TrainedModel, WeightsModel
 from ml_assets.forecasts.variance.rows import VarianceSet, variance_rows
 from ml_assets.forecasts.variance.weights import VolatilityWeights
 from ml_assets.mamba.config import MambaConfig, TrainingRecipe
@@ -58,12 +58,13 @@ class MambaVariance:
     name: str = "mamba"
     columns: frozenset[str] = CLOSE
 
-    def fit(self, rows: FoldRows) -> VarianceModel:
+    def fit(self, rows: FoldRows, like: TrainedModel | None = None) -> VarianceModel:
         """Train; equal arguments give bit-equal weights."""
         from ml_assets.forecasts.variance.training import train_volatility
 
         derived = variance_rows(rows.sequences, rows.closes, rows.horizons)
-        weights = train_volatility(derived, self.config, self.recipe, seed=self.seed)
+        record = like.weights.recovery if isinstance(like, VarianceModel) else None
+        weights = train_volatility(derived, self.config, self.recipe, seed=self.seed, record=record)
         return VarianceModel(weights, derived)
 
     def from_bytes(self, data: bytes) -> VarianceModel:

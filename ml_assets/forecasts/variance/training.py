@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import logging
-import time
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,17 +13,15 @@ from ml_assets.forecasts.variance.rows import VarianceSet
 from ml_assets.forecasts.variance.weights import VolatilityWeights
 from ml_assets.mamba.config import MambaConfig, TrainingRecipe
 from ml_assets.mamba.examples import Examples, check_windows, drawn_rows
-from ml_assets.mamba.fitting import Progress, fit
+from ml_assets.mamba.fitting import Fitted, Progress, Session, train
 from ml_assets.mamba.predict import predict_outputs
-from ml_assets.mamba.trainer import compiled_trainer
 from ml_assets.storage.arrays import unfold_windows
+from ml_assets.training.policy import TrainingRecord
 from ml_assets.windows.rolling import Floats
 from ml_assets.windows.scaling import normalize
 from ml_assets.windows.sequence_set import SequenceSet
 
 __all__ = ["VOLATILITY_RECIPE", "predict_variance", "train_volatility", "validation_figures"]
-
-logger = logging.getLogger(__name__)
 
 VOLATILITY_RECIPE = TrainingRecipe(learning_rate=3e-4)
 """Smaller steps than for direction: the start is good already, and one epoch at 1e-3 went past the best."""
@@ -37,6 +34,7 @@ def train_volatility(
     *,
     seed: int = 0,
     progress: Progress | None = None,
+    record: TrainingRecord | None = None,
 ) -> VolatilityWeights:
     """Train on the training rows, every step of a window being a target; stop early on the validation rows.
 
@@ -54,6 +52,8 @@ def train_volatility(
         Seed of weights, dropout and the choice of windows.
     progress : callable, optional
         Called after every epoch with that epoch's entry of the history.
+    record : TrainingRecord, optional
+        What disturbed an earlier training, to repeat it to the bit.
 
     Returns
     -------
@@ -70,38 +70,27 @@ def train_volatility(
     config = config or MambaConfig(variance_heads=len(rows.horizons))
     recipe = recipe or VOLATILITY_RECIPE
     _require_trainable(rows, config, recipe)
-    started = time.perf_counter()
-    trainer = compiled_trainer(config, recipe, rows.window, len(rows.feature_names))
-    with trainer.lock:
-        trainer.reset(seed, recipe.learning_rate)
-        fitted = fit(rows.symbol, trainer, recipe, _examples(rows, recipe), seed=seed, progress=progress)
-        outputs = trainer.outputs(rows.windows(rows.validation)[0])
-    seconds = time.perf_counter() - started
-    figures = validation_figures(rows, outputs) | {"best_epoch": float(fitted.epoch)}
-    logger.info(
-        "%s: best epoch %d of %d, validation %s, %.1f s",
-        rows.symbol, fitted.epoch, len(fitted.history), figures, seconds,
+
+    def work(session: Session) -> tuple[Fitted, dict[str, Any]]:
+        fitted = session.fit(_examples(rows, recipe))
+        outputs = session.trainer.outputs(rows.windows(rows.validation)[0])
+        return fitted, {
+            "validation": validation_figures(rows, outputs),
+            "validation_outputs_sha256": hashlib.sha256(outputs.tobytes()).hexdigest(),
+            "symbol": rows.symbol,
+            "horizons": rows.horizons,
+            "center": rows.center,
+            "scale": rows.scale,
+            "rule": rows.rule,
+            "training_rows": len(rows.train),
+            "known_until": rows.known_until,
+            "data_sha256": rows.sha256(),
+        }
+
+    return train(
+        VolatilityWeights, rows.symbol, rows, config, recipe, work,
+        seed=seed, progress=progress, record=record,
     )  # fmt: skip
-    return VolatilityWeights(
-        symbol=rows.symbol,
-        config=config,
-        recipe=recipe,
-        seed=seed,
-        window=rows.window,
-        horizons=rows.horizons,
-        feature_names=rows.feature_names,
-        center=rows.center,
-        scale=rows.scale,
-        rule=rows.rule,
-        arrays=fitted.arrays,
-        training_rows=len(rows.train),
-        known_until=rows.known_until,
-        data_sha256=rows.sha256(),
-        history=fitted.history,
-        validation=figures,
-        validation_outputs_sha256=hashlib.sha256(outputs.tobytes()).hexdigest(),
-        seconds=seconds,
-    )
 
 
 def predict_variance(

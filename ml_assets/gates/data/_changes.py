@@ -75,7 +75,8 @@ def redraw(
     PriceHistory
         Same dates and columns. In a column that has missing values, other days are missing.
     """
-    columns = {str(name): values.to_numpy() for name, values in prices.frame.items()}
+    table = np.ascontiguousarray(prices.frame.to_numpy().T)
+    columns = dict(zip(map(str, prices.frame.columns), table, strict=True))
     sign = -1.0 if style == "faint" else 1.0
     true = columns["close"]
     close = np.where(days, _redrawn_close(true, days, rng, style), true)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ml_assets.gates._verdict import Violation
+from ml_assets.gates._verdict import Violation, require
 from ml_assets.gates.data._changes import day
 from ml_assets.prices.history import PriceHistory
 from ml_assets.windows.rolling import Floats
@@ -19,8 +19,9 @@ __all__ = [
     "Rebuild",
     "bit_equal",
     "columns_of",
-    "first_difference",
     "rebuilt",
+    "require_same_features",
+    "require_same_labels",
     "unequal",
     "unequal_bits",
 ]
@@ -52,9 +53,12 @@ def bit_equal(a: NDArray[Any], b: NDArray[Any]) -> bool:
     return not unequal_bits(a, b).any()
 
 
-def unequal_bits(a: NDArray[np.floating], b: NDArray[np.floating]) -> NDArray[np.bool_]:
+def unequal_bits(a: NDArray[Any], b: NDArray[Any]) -> NDArray[np.bool_]:
     """Mark where the values differ at all, a NaN against a number included."""
-    return np.asarray((a != b) & ~(np.isnan(a) & np.isnan(b)))
+    different = np.asarray(a != b)
+    if different.any():  # hardly ever, but in warm-up rows: so only these few are asked for NaN
+        different[different] = ~(np.isnan(a[different]) & np.isnan(b[different]))
+    return different
 
 
 def unequal(
@@ -91,24 +95,63 @@ def columns_of(staged: SequenceSet, other: SequenceSet) -> tuple[NDArray[np.int6
     return pairs[:, 0], pairs[:, 1]
 
 
-def first_difference(
+def require_same_features(
     prices: PriceHistory,
     staged: SequenceSet,
     other: SequenceSet,
-    different: NDArray[np.bool_],
-    columns: tuple[NDArray[np.int64], NDArray[np.int64]],
-) -> str:
-    """Name the latest differing feature value: symbol, feature, date and both values.
+    rows: slice,
+    change: str,
+    *,
+    exact: bool = False,
+) -> int:
+    """Require that the features which both sets have are the same on these days.
 
     Parameters
     ----------
-    different : ndarray of bool, shape (rows, len(columns[0]))
-        Its rows are the first rows of both feature tables. The latest one lies closest to the cut.
+    prices : PriceHistory
+        Names the days.
+    staged, other : SequenceSet
+        As stored, and as built after a change of the prices.
+    rows : slice
+        Positions of the days, with a start.
+    change : str
+        Ends the finding.
+    exact : bool
+        To the bit; else up to the rounding of float32, see `unequal`.
+
+    Returns
+    -------
+    int
+        Values compared.
+
+    Raises
+    ------
+    Violation
+        Names the latest value that differs, which lies closest to the change: symbol, feature, date, values.
     """
-    row = int(np.flatnonzero(different.any(axis=1))[-1])
-    column = int(np.argmax(different[row]))
-    mine, theirs = int(columns[0][column]), int(columns[1][column])
-    return (
-        f"{staged.symbol}: feature {staged.feature_names[mine]!r} on {day(prices, row)} is "
-        f"{staged.features[row, mine]!s} as stored but {other.features[row, theirs]!s}"
-    )
+    columns = columns_of(staged, other)
+    require(len(columns[0]) > 0, f"{staged.symbol}: no feature of the artifact is left {change}")
+    mine, theirs = staged.features[rows, columns[0]], other.features[rows, columns[1]]
+    different = unequal_bits(mine, theirs) if exact else unequal(mine, theirs, staged.scale[columns[0]])
+    if different.any():
+        row = int(np.flatnonzero(different.any(axis=1))[-1])
+        column = int(np.argmax(different[row]))
+        raise Violation(
+            f"{staged.symbol}: feature {staged.feature_names[columns[0][column]]!r} on "
+            f"{day(prices, rows.start + row)} is {mine[row, column]!s} as stored but "
+            f"{theirs[row, column]!s} {change}"
+        )
+    return int(different.size)
+
+
+def require_same_labels(
+    prices: PriceHistory, staged: SequenceSet, other: SequenceSet, known: int, change: str
+) -> None:
+    """Require that the labels of the first `known` days are the same, to the bit; else name the latest."""
+    wrong = np.flatnonzero(unequal_bits(staged.returns[:known], other.returns[:known]))
+    if len(wrong):
+        row = int(wrong[-1])
+        raise Violation(
+            f"{staged.symbol}: the label of {day(prices, row)} is {staged.returns[row]} as stored but "
+            f"{other.returns[row]} {change}, although it ends before: it reads beyond its horizon"
+        )

@@ -11,9 +11,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from ml_assets.gates._verdict import Tally, Violation
+from ml_assets.gates._verdict import Tally
 from ml_assets.gates.data._changes import OPPOSITES, day, redraw_after, with_frame
-from ml_assets.gates.data._compare import Rebuild, columns_of, first_difference, rebuilt, unequal
+from ml_assets.gates.data._compare import Rebuild, rebuilt, require_same_features
 from ml_assets.gates.data._cuts import shortest_history
 from ml_assets.gates.data._every_day import STRETCH
 from ml_assets.prices.history import PriceHistory
@@ -45,14 +45,9 @@ def every_cut(
             style = OPPOSITES[last % 2]
             change = f"when the prices after {day(part, last)} are redrawn ({style}, every day in turn)"
             other = rebuilt(rebuild, redraw_after(part, last, rng, style), change)
-            columns, rows = columns_of(base, other), slice(max(last - STRETCH, 0), last + 1)
-            mine, theirs = base.features[rows, columns[0]], other.features[rows, columns[1]]
-            different = unequal(mine, theirs, base.scale[columns[0]])
-            tally.checked += different.size
-            if different.any():
-                above = np.zeros((rows.start, different.shape[1]), dtype=bool)
-                text = first_difference(part, base, other, np.vstack([above, different]), columns)
-                raise Violation(f"{text} {change}: the row reads the future")
+            rows = slice(max(last - STRETCH, 0), last + 1)
+            finding = f"{change}: the row reads the future"
+            tally.checked += require_same_features(part, base, other, rows, finding)
 
 
 def _parts(

@@ -17,9 +17,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ml_assets.gates._verdict import Tally, Violation
+from ml_assets.gates._verdict import Tally
 from ml_assets.gates.data._changes import OPPOSITES, day, redraw, with_frame
-from ml_assets.gates.data._compare import Rebuild, columns_of, first_difference, rebuilt, unequal
+from ml_assets.gates.data._compare import Rebuild, columns_of, rebuilt, require_same_features, unequal
 from ml_assets.prices.history import PriceHistory
 from ml_assets.windows.sequence_set import SequenceSet
 
@@ -97,11 +97,4 @@ def _confirm(
     frame = pd.concat([true.iloc[: end + 1], other_future, true.iloc[end + 1 + stretch :]])
     change = f"when the {stretch} days after {day(prices, end)} are redrawn"
     other = rebuilt(rebuild, with_frame(prices, frame), change)
-    columns = columns_of(staged, other)
-    rows = slice(0, end + 1)
-    different = unequal(
-        staged.features[rows, columns[0]], other.features[rows, columns[1]], staged.scale[columns[0]]
-    )
-    if different.any():
-        text = first_difference(prices, staged, other, different, columns)
-        raise Violation(f"{text} {change}: the row reads the future")
+    require_same_features(prices, staged, other, slice(0, end + 1), f"{change}: the row reads the future")

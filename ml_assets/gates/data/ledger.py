@@ -8,13 +8,14 @@ ledger. The order of the rows of a sound ledger is fixed down to the single row:
 from __future__ import annotations
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from ml_assets.gates._verdict import Tally, Violation, require, verdict
 from ml_assets.gates.core import GateResult
-from ml_assets.gates.data._apart import require_apart
 from ml_assets.gates.data._changes import day
-from ml_assets.gates.data._compare import bit_equal
+from ml_assets.gates.data._compare import unequal_bits
+from ml_assets.gates.data._disjoint import require_disjoint
 from ml_assets.prices.history import PriceHistory
 from ml_assets.windows.sequence_set import SequenceSet
 
@@ -182,7 +183,7 @@ def _disjoint(prices: PriceHistory, staged: SequenceSet) -> int:
     del prices
     rows = staged.ledger
     parts = {part: rows.loc[rows["split"] == part, "position"].to_numpy() for part in _PARTS}
-    require_apart(staged.symbol, staged.dates, parts, staged.horizon, staged.window)
+    require_disjoint(staged.symbol, staged.dates, parts, staged.horizon, staged.window)
     return 2 * len(rows)
 
 
@@ -192,21 +193,23 @@ def _windows(prices: PriceHistory, staged: SequenceSet) -> int:
     for part in _PARTS:
         positions = staged.positions(part)
         X, y, steps = staged.X(part), staged.y(part), staged.step_returns(part)
+        shape = (len(positions), staged.window)
         require(
-            len(X) == len(y) == len(steps) == len(positions),
-            f"{staged.symbol}: {len(positions)} {part} rows but {len(X)} windows and {len(y)} labels",
+            X.shape == (*shape, len(staged.feature_names)) and steps.shape == shape and y.shape == shape[:1],
+            f"{staged.symbol}: {len(positions)} {part} rows but {X.shape} windows and {len(y)} labels",
         )
-        for row in range(len(positions)):
-            days = slice(positions[row] - staged.window + 1, positions[row] + 1)
-            same = (
-                bit_equal(X[row], staged.features[days])
-                and bit_equal(steps[row], staged.returns[days])
-                and y[row] == staged.returns[positions[row]]
-            )
-            require(
-                same,
+        # Views of NumPy's own, not the pipeline's way to cut windows, which is what is judged.
+        first = positions - staged.window + 1
+        days, returns = (
+            sliding_window_view(a, staged.window, axis=0) for a in (staged.features, staged.returns)
+        )
+        wrong = unequal_bits(X, days[first].transpose(0, 2, 1)).any(axis=(1, 2))
+        wrong |= unequal_bits(steps, returns[first]).any(axis=1) | ~(y == staged.returns[positions])
+        if wrong.any():
+            row = int(np.argmax(wrong))
+            raise Violation(
                 f"{staged.symbol}: {part} row {row} does not hold the {staged.window} days that end on "
-                f"{day(prices, int(positions[row]))}",
+                f"{day(prices, int(positions[row]))}"
             )
         checked += len(positions) * X[0].size
     return checked

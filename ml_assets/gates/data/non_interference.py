@@ -17,7 +17,14 @@ import numpy as np
 from ml_assets.gates._verdict import Tally, Violation, require, verdict
 from ml_assets.gates.core import GateResult
 from ml_assets.gates.data._changes import day, redraw, redraw_after
-from ml_assets.gates.data._compare import Rebuild, bit_equal, first_difference, rebuilt, unequal_bits
+from ml_assets.gates.data._compare import (
+    Rebuild,
+    bit_equal,
+    rebuilt,
+    require_same_features,
+    require_same_labels,
+    unequal_bits,
+)
 from ml_assets.prices.history import PriceHistory
 from ml_assets.windows.augmented_set import AugmentedSet
 from ml_assets.windows.sequence_set import SequenceSet
@@ -203,19 +210,10 @@ def _same_sequences(
                 f"the first difference is {day(prices, odd)}"
             )
     rows = slice(0, last + 1)
-    different = unequal_bits(staged.features[rows], other.features[rows])
-    if different.any():
-        every = np.arange(len(staged.feature_names))
-        raise Violation(first_difference(prices, staged, other, different, (every, every)) + f" {change}")
+    compared = require_same_features(prices, staged, other, rows, change, exact=True)
     known = last + 1 - staged.horizon
-    wrong = unequal_bits(staged.returns[:known], other.returns[:known])
-    if wrong.any():
-        row = int(np.argmax(wrong))
-        raise Violation(
-            f"{symbol}: the label of {day(prices, row)} is {staged.returns[row]} as stored but "
-            f"{other.returns[row]} {change}"
-        )
-    return int(different.size) + known + sum(len(staged.positions(p)) for p in parts) + 2 * len(staged.center)
+    require_same_labels(prices, staged, other, known, change)
+    return compared + known + sum(len(staged.positions(p)) for p in parts) + 2 * len(staged.center)
 
 
 def _reacts(prices: PriceHistory, staged: SequenceSet, rebuild: Rebuild, rng: np.random.Generator) -> None:

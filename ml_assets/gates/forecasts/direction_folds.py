@@ -11,7 +11,7 @@ import numpy as np
 from ml_assets.forecasts.direction import WalkForwardReport
 from ml_assets.gates._verdict import Tally, all_pass, require, verdict
 from ml_assets.gates.core import GateResult
-from ml_assets.gates.data._apart import require_apart
+from ml_assets.gates.data._disjoint import require_disjoint
 from ml_assets.gates.forecasts.report import Known, ReportEvidence, folds_recorded
 from ml_assets.prices import PriceHistory
 from ml_assets.windows.sequences import SequenceSet
@@ -60,7 +60,7 @@ def _rebuilt(evidence: DirectionEvidence, report: WalkForwardReport) -> GateResu
             )
             tally.checked += fold.features.size
             parts = {name: fold.positions(name) for name in ("train", "validation", "test")}
-            require_apart(where, fold.dates, parts, fold.horizon, fold.window)
+            require_disjoint(where, fold.dates, parts, fold.horizon, fold.window)
             if record.origin != "scratch":
                 _require_ignorant(where, fold, evidence.base)
         return f"{symbol}: {len(report.folds)} folds equal those of the prices up to them"

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from ml_assets.gates._verdict import Tally, Violation, require, verdict
 from ml_assets.gates.core import GateResult
-from ml_assets.gates.data._apart import require_apart
 from ml_assets.gates.data._changes import day
 from ml_assets.gates.data._compare import bit_equal
+from ml_assets.gates.data._disjoint import require_disjoint
 from ml_assets.gates.models._reload import read_again, require_recorded, require_same_outputs
 from ml_assets.prices import PriceHistory
 from ml_assets.windows.sequence_set import SequenceSet
@@ -103,7 +103,7 @@ def horizons_purged(sequences: SequenceSet, rows: VarianceSet) -> GateResult:
             require(not lost.size, f"{symbol}: {name} row of {_date(dates, lost)} is missing without need")
             tally.checked += positions.size
         test = ledger["position"].to_numpy()[ledger["split"].to_numpy() == "test"]
-        require_apart(symbol, dates, parts | {"test": test}, reach, sequences.window)
+        require_disjoint(symbol, dates, parts | {"test": test}, reach, sequences.window)
         _as_certified(sequences, rows)
         return f"{symbol}: {tally.checked} rows; labels over {reach} days end before the next part reads"
 

@@ -16,8 +16,10 @@ import numpy as np
 
 from ml_assets.gates._verdict import Tally, require, verdict
 from ml_assets.gates.core import GateResult
+from ml_assets.gates.data._compare import unequal_bits
 from ml_assets.gates.models._pooled_rows import require_certified_rows, row_name
 from ml_assets.gates.models.training import untrained_arrays
+from ml_assets.windows.rows import training_days
 
 if TYPE_CHECKING:
     from ml_assets.mamba.base_weights import MambaBaseWeights
@@ -125,14 +127,15 @@ def pooled_non_interference(sets: Sequence[SequenceSet], pool: Pool, *, seed: in
                 other.members == before.members and other.boundary == before.boundary,
                 f"members or boundary change when days from {limit} on are redrawn",
             )
-            for name, ours, theirs in zip(
-                ("features", "targets"), before.windows(rows), other.windows(rows), strict=True
-            ):
-                different = np.flatnonzero(
-                    ~((ours == theirs) | (np.isnan(ours) & np.isnan(theirs))).all(axis=(1, 2))
-                )
-                where = "" if not len(different) else row_name(before, rows[different[0]])
-                require(not len(different), f"{part} {name} of {where} change with days from {limit} on")
+            change = f"change with days from {limit} on"
+            require(other.days.shape == before.days.shape, f"the number of {part} days would {change}")
+            # Each day once, not each window that it stands in: equal days make equal windows.
+            read = np.flatnonzero(training_days(rows, before.window, len(before.days)))
+            for name, what in (("days", "features"), ("targets", "targets")):
+                ours, theirs = getattr(before, name)[read], getattr(other, name)[read]
+                different = read[unequal_bits(ours, theirs).any(axis=1)]
+                where = "" if not len(different) else row_name(before, different[0])
+                require(not len(different), f"{part} {what} of {where} {change}")
                 tally.checked += ours.size
         moved = pool([_redrawn(s, s.dates[0], rng) for s in sets])
         require(moved.sha256() != before.sha256(), "the pooled rows do not change when all days are redrawn")

@@ -7,36 +7,40 @@ method, by other people.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
 
-from ml_assets.gates._verdict import Tally, Violation, require, verdict
+from ml_assets.gates._verdict import Tally, require
 from ml_assets.gates.core import GateResult
-from ml_assets.gates.options._options import Arbitrage, in_words, rises_and_butterflies, worst
-from ml_assets.gates.options.american_options import (
+from ml_assets.gates.options.american_reference import (
     american_ladder,
     boundary_ladder,
     dimensionless,
     reference_greeks,
     reference_prices,
 )
+from ml_assets.gates.options.networks import (
+    Arbitrage,
+    NetworkEvidence,
+    Valuer,
+    in_words,
+    network_gate,
+    rises_and_butterflies,
+    worst,
+)
 from ml_assets.pinn.american.boundary import boundary
-from ml_assets.pinn.american.quantlib import ReferenceMissingError
 from ml_assets.pinn.american.recipe import AmericanDomain
 from ml_assets.pinn.american.value import value_boundary
 from ml_assets.pinn.american.weights import AmericanWeights
 from ml_assets.pinn.european.closed_form import value_closed_form
 from ml_assets.pinn.quotes import GREEKS, Quotes
 
-__all__ = ["AmericanThresholds", "american_gates"]
+__all__ = ["AMERICAN_GATES", "AmericanThresholds", "american_gates"]
 
 Array = npt.NDArray[np.float64]
 Values = dict[str, Array]
-Valuer = Callable[[AmericanWeights, Quotes], Values]
-"""How a network is turned into prices; a test plants a broken one."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +63,7 @@ class AmericanThresholds:
         of reference prices says little.)
     greeks_p99 : float
         The same for gamma, vega, theta and rho in units in which each is of size 1: see
-        :func:`ml_assets.gates.options.american_options.dimensionless`.
+        :func:`ml_assets.gates.options.american_reference.dimensionless`.
     rounding : float
         Forgiven, per unit of strike, before a bound or a monotonicity counts as violated.
     convexity : float
@@ -88,9 +92,13 @@ class AmericanThresholds:
     rise: float = 1e-6
 
 
-def _price(weights: AmericanWeights, limits: AmericanThresholds, value: Valuer, tally: Tally) -> str:
+Evidence = NetworkEvidence[AmericanThresholds]
+
+
+def _price(weights: AmericanWeights, evidence: Evidence, tally: Tally) -> str:
+    limits = evidence.limits
     quotes, truth = reference_prices(limits.domain, limits.options, limits.per_axis, limits.seed)
-    found = value(weights, quotes)["price"]
+    found = evidence.value(weights, quotes)["price"]
     error = np.abs(found - truth) / quotes.K
     i, mean = worst(error), float(error.mean())
     tally.checked = error.size
@@ -113,9 +121,10 @@ def _price(weights: AmericanWeights, limits: AmericanThresholds, value: Valuer, 
     return summary
 
 
-def _greeks(weights: AmericanWeights, limits: AmericanThresholds, value: Valuer, tally: Tally) -> str:
+def _greeks(weights: AmericanWeights, evidence: Evidence, tally: Tally) -> str:
+    limits = evidence.limits
     quotes, reference = reference_greeks(limits.domain, limits.greek_options, limits.seed + 1)
-    found, truth = (dimensionless(quotes, greeks) for greeks in (value(weights, quotes), reference))
+    found, truth = (dimensionless(quotes, greeks) for greeks in (evidence.value(weights, quotes), reference))
     failures, shown = [], []
     for name in GREEKS[1:]:
         error = np.abs(found[name] - truth[name])
@@ -150,21 +159,19 @@ def _slacks(quotes: Quotes, v: Values, rungs: int) -> dict[str, Array]:
     }
 
 
-def _no_arbitrage(weights: AmericanWeights, limits: AmericanThresholds, value: Valuer, tally: Tally) -> str:
+def _no_arbitrage(weights: AmericanWeights, evidence: Evidence, tally: Tally) -> str:
+    limits = evidence.limits
     arbitrage = Arbitrage()
     for call in (False, True):
         quotes = american_ladder(limits.domain, limits.rungs, call)
-        slacks = _slacks(quotes, value(weights, quotes), limits.rungs)
+        slacks = _slacks(quotes, evidence.value(weights, quotes), limits.rungs)
         forgiven = dict.fromkeys(slacks, limits.rounding) | {"not convex": limits.convexity}
         arbitrage.look(quotes, "S", slacks, forgiven)
-    tally.checked = arbitrage.checked
-    tally.figures |= arbitrage.figures
-    message = arbitrage.message("S")
-    require(arbitrage.total == 0, message)
-    return message
+    return arbitrage.judged(tally, "S")
 
 
-def _boundary(weights: AmericanWeights, limits: AmericanThresholds, value: Valuer, tally: Tally) -> str:
+def _boundary(weights: AmericanWeights, evidence: Evidence, tally: Tally) -> str:
+    limits = evidence.limits
     quotes, expiries = boundary_ladder(limits.domain)
     R, Q = quotes.r / quotes.sigma**2, quotes.q / quotes.sigma**2
     log_b = boundary(weights, quotes.s, R, Q)
@@ -173,7 +180,7 @@ def _boundary(weights: AmericanWeights, limits: AmericanThresholds, value: Value
     rise = np.diff(log_b.reshape(expiries, -1), axis=0).ravel()
     # Just above the boundary, where the option is still held.
     at = replace(quotes, S=np.exp(log_b + 1e-7 * quotes.s))
-    v = value(weights, at)
+    v = evidence.value(weights, at)
     jump, bend = np.abs(v["price"] - (at.K - at.S)), np.abs(v["delta"] + 1.0)
     tally.checked = log_b.size + rise.size + jump.size + bend.size
     tally.figures |= {
@@ -197,21 +204,29 @@ def _boundary(weights: AmericanWeights, limits: AmericanThresholds, value: Value
     )
 
 
-_GATES: dict[str, Callable[[AmericanWeights, AmericanThresholds, Valuer, Tally], str]] = {
-    "american_price": _price,
-    "american_greeks": _greeks,
-    "american_no_arbitrage": _no_arbitrage,
-    "american_boundary": _boundary,
-}
+AMERICAN_GATES = (
+    network_gate("american_price", "Prices against QuantLib over the domain and its corners.", _price),
+    network_gate(
+        "american_greeks",
+        "Delta, gamma, vega, theta and rho against differences of QuantLib's prices.",
+        _greeks,
+    ),
+    network_gate(
+        "american_no_arbitrage", "Bounds, monotonicity and convexity without a violation.", _no_arbitrage
+    ),
+    network_gate(
+        "american_boundary",
+        "The boundary is bounded, falls with time, and price and delta are pasted there.",
+        _boundary,
+    ),
+)
+"""Gates of ``american_weights``. Without QuantLib the first two fail and say what to install."""
 
 
 def american_gates(
-    weights: AmericanWeights,
-    thresholds: AmericanThresholds | None = None,
-    *,
-    value: Valuer = value_boundary,
+    weights: AmericanWeights, thresholds: AmericanThresholds | None = None, *, value: Valuer = value_boundary
 ) -> tuple[GateResult, ...]:
-    """All gates of a boundary network.
+    """Verdicts of :data:`AMERICAN_GATES` on a boundary network.
 
     Parameters
     ----------
@@ -220,29 +235,6 @@ def american_gates(
         Default: ``AmericanThresholds()``; with it the reference takes about a minute, once per process.
     value : callable
         How the network is turned into prices.
-
-    Returns
-    -------
-    tuple of GateResult
-        ``american_price``, ``american_greeks``, ``american_no_arbitrage``, ``american_boundary``. Without
-        QuantLib the first two fail and say what to install.
     """
-    limits = thresholds or AmericanThresholds()
-    with np.errstate(all="ignore"):
-        return tuple(
-            verdict(name, lambda tally, gate=gate: _judged(gate, weights, limits, value, tally))  # type: ignore[misc]
-            for name, gate in _GATES.items()
-        )
-
-
-def _judged(
-    gate: Callable[[AmericanWeights, AmericanThresholds, Valuer, Tally], str],
-    weights: AmericanWeights,
-    limits: AmericanThresholds,
-    value: Valuer,
-    tally: Tally,
-) -> str:
-    try:
-        return gate(weights, limits, value, tally)
-    except ReferenceMissingError as error:
-        raise Violation(str(error)) from error
+    evidence = Evidence(thresholds or AmericanThresholds(), value)
+    return tuple(gate.check(weights, evidence) for gate in AMERICAN_GATES)

@@ -1,13 +1,13 @@
-"""Gate of the serving process: fast, small, and without TensorFlow."""
+"""Gates of the serving process: fast, small, without TensorFlow, and serving what is certified."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ml_assets.gates.core import GateResult
+from ml_assets.gates.core import Gate, GateResult
 from ml_assets.pinn.serving.latency import LatencyReport
 
-__all__ = ["LatencySla", "latency_gate", "missed_targets"]
+__all__ = ["LATENCY_GATES", "LatencyEvidence", "LatencySla", "missed_targets", "sla"]
 
 
 @dataclass(frozen=True)
@@ -37,36 +37,36 @@ class LatencySla:
     quotes: int = 100
 
 
-def latency_gate(report: LatencyReport, sla: LatencySla | None = None) -> GateResult:
+def sla(report: LatencyReport, limits: LatencySla | None = None) -> GateResult:
     """Hold a measured serving process against its service level.
 
     Parameters
     ----------
     report : LatencyReport
-    sla : LatencySla, optional
+    limits : LatencySla, optional
         Default: ``LatencySla()``.
 
     Returns
     -------
     GateResult
-        Gate ``'latency'``. Fails on a limit or on an import of TensorFlow; a missed target is in the
+        Fails on a limit or on an import of TensorFlow; a missed target is in the
         message and counted in the figures.
     """
-    sla = sla or LatencySla()
+    limits = limits or LatencySla()
     slowest = min(report.batch_per_second.values(), default=0.0)
     rules = (
-        ("p95 of a single quote [ms]", report.single.p95, sla.single_p95_ms, False),
-        ("p95 of a cached quote [ms]", report.cached.p95, sla.cached_p95_ms, False),
-        ("p95 of a quote among eight threads [ms]", report.threads.p95, sla.single_p95_ms, False),
-        ("resident memory [MB]", report.resident_mb, sla.resident_mb, False),
-        ("slowest batch [options/s]", slowest, sla.batch_per_second, True),
-        ("single quotes measured", report.single.count, sla.quotes, True),
-        ("cached quotes measured", report.cached.count, sla.quotes, True),
+        ("p95 of a single quote [ms]", report.single.p95, limits.single_p95_ms, False),
+        ("p95 of a cached quote [ms]", report.cached.p95, limits.cached_p95_ms, False),
+        ("p95 of a quote among eight threads [ms]", report.threads.p95, limits.single_p95_ms, False),
+        ("resident memory [MB]", report.resident_mb, limits.resident_mb, False),
+        ("slowest batch [options/s]", slowest, limits.batch_per_second, True),
+        ("single quotes measured", report.single.count, limits.quotes, True),
+        ("cached quotes measured", report.cached.count, limits.quotes, True),
     )
     broken = [_said(rule) for rule in rules if not _holds(rule)]
     if report.tensorflow_imported:
         broken.append("TensorFlow was imported: serving must not need it (500 MB, 20 s)")
-    missed = missed_targets(report, sla)
+    missed = missed_targets(report, limits)
     message = (
         f"{report.single.count} quotes p95 {report.single.p95:.3f} ms, cached {report.cached.p95:.4f} ms, "
         f"batch {report.best_batch_per_second:,.0f}/s, {report.resident_mb:.0f} MB"
@@ -75,16 +75,16 @@ def latency_gate(report: LatencyReport, sla: LatencySla | None = None) -> GateRe
         message += "; limits broken: " + "; ".join(broken)
     if missed:
         message += "; targets missed (a busy machine?): " + "; ".join(missed)
-    return GateResult("latency", not broken, message, len(rules) + 1, _figures(report, len(missed)))
+    return GateResult("sla", not broken, message, len(rules) + 1, _figures(report, len(missed)))
 
 
-def missed_targets(report: LatencyReport, sla: LatencySla | None = None) -> list[str]:
+def missed_targets(report: LatencyReport, limits: LatencySla | None = None) -> list[str]:
     """Say which targets were missed: reasons to warn, not to refuse."""
-    sla = sla or LatencySla()
+    limits = limits or LatencySla()
     targets = (
-        ("p95 of a single quote [ms]", report.single.p95, sla.target_single_p95_ms, False),
-        ("resident memory [MB]", report.resident_mb, sla.target_resident_mb, False),
-        ("fastest batch [options/s]", report.best_batch_per_second, sla.target_batch_per_second, True),
+        ("p95 of a single quote [ms]", report.single.p95, limits.target_single_p95_ms, False),
+        ("resident memory [MB]", report.resident_mb, limits.target_resident_mb, False),
+        ("fastest batch [options/s]", report.best_batch_per_second, limits.target_batch_per_second, True),
     )
     return [_said(rule) for rule in targets if not _holds(rule)]
 
@@ -100,6 +100,12 @@ def _holds(rule: _Rule) -> bool:
 def _said(rule: _Rule) -> str:
     name, value, limit, at_least = rule
     return f"{name} {value:,.4g}, wanted {'at least' if at_least else 'at most'} {limit:,.4g}"
+
+
+def measured_version(report: LatencyReport, read: str) -> GateResult:
+    """Require that the network measured is the one that was read, by its hash."""
+    message = f"measured {report.weights_sha256[:12]}, read {read[:12]}"
+    return GateResult("measured_version", report.weights_sha256 == read, message, 1)
 
 
 def _figures(report: LatencyReport, missed: int) -> dict[str, float | int | str]:
@@ -118,3 +124,25 @@ def _figures(report: LatencyReport, missed: int) -> dict[str, float | int | str]
         "tensorflow_imported": int(report.tensorflow_imported),
         "targets_missed": missed,
     }
+
+
+@dataclass(frozen=True)
+class LatencyEvidence:
+    """What a measurement is judged by: the hash of the certified network that was read."""
+
+    read: str
+
+
+LATENCY_GATES: tuple[Gate[LatencyReport, LatencyEvidence], ...] = (
+    Gate(
+        "sla",
+        "Service level: p95 single and cached, batch rate, resident memory, no TensorFlow.",
+        lambda report, _: sla(report),
+    ),
+    Gate(
+        "measured_version",
+        "The network that was measured is the certified one that was read.",
+        lambda report, e: measured_version(report, e.read),
+    ),
+)
+"""Gates of ``latency_benchmark``."""

@@ -31,13 +31,19 @@ from scipy.special import ndtr
 from ml_assets.pinn.american.boundary import boundary, boundary_jet
 from ml_assets.pinn.american.weights import AmericanWeights
 
-__all__ = ["ReducedPut", "quadrature", "reduced_put"]
+__all__ = ["NEAR", "ReducedPut", "quadrature", "reduced_put"]
 
 Array = npt.NDArray[np.float64]
 
 # Gauss-Legendre nodes of the premium integral. Within one total volatility of the boundary its integrand is a
 # steep step at the start, which needs more nodes, crowded there.
-_NODES, _NODES_NEAR, _NEAR = 16, 48, 1.0
+_NODES, _NODES_NEAR = 16, 48
+NEAR = 1.0
+"""Distance from the boundary, in total volatilities, up to which the finer rule integrates.
+
+Each rule is right to about 1e-8 of the strike, but their errors differ: across this seam the price jumps by
+as much.
+"""
 # Nearer than this even they do not resolve gamma.
 _TOUCHING = 0.02
 # Nodes in one pass: few enough that the network's layers stay in cache, enough to hide the cost of a call.
@@ -115,7 +121,7 @@ def reduced_put(
         out.by_dividend.fill(np.nan)
     log_b = boundary(weights, s, rate, dividend)
     distance = (np.log(m) - log_b) / s
-    near = distance <= _NEAR
+    near = distance <= NEAR
     for where, rule in (
         (np.flatnonzero(~near), quadrature(_NODES)),
         (np.flatnonzero(near & (distance > 0.0)), quadrature(_NODES_NEAR, 3)),

@@ -53,9 +53,10 @@ def _problem(recipe: AmericanRecipe) -> Problem[Collocation]:
     """Kim's equation at the boundary, as a fixed point and as value matching, and its slope at a face."""
     weights = tf.constant([recipe.matching_weight, recipe.slope_weight], dtype=tf.float64)
     compiled = compile_boundary_loss(recipe.width, recipe.depth, recipe.nodes)
+    first = recipe.seed * 1_000_003
     return Problem(
-        recipe.seed,
-        lambda seed: collocation(*boundary_points(recipe.points, recipe.domain, seed)),
+        recipe.points,
+        lambda number: collocation(*boundary_points(recipe.points, recipe.domain, first + number)),
         lambda parameters, points: compiled(parameters, points, weights),
     )
 
@@ -104,4 +105,5 @@ def train_american(
         seed=recipe.seed,
         figures={**found.figures, "nodes": recipe.nodes, "loss_on_the_last_draw": found.last_loss},
         history=found.history,
+        recovery=found.record,
     )

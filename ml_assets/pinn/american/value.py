@@ -10,10 +10,9 @@ from ml_assets.pinn.american.certain import value_certain
 from ml_assets.pinn.american.premium import reduced_put
 from ml_assets.pinn.american.weights import AmericanWeights
 from ml_assets.pinn.european.closed_form import value_closed_form
-from ml_assets.pinn.exercise import BINOMIAL, CLOSED_FORM, NETWORK
-from ml_assets.pinn.quotes import GREEKS, Quotes
+from ml_assets.pinn.quotes import BINOMIAL, CLOSED_FORM, GREEKS, NETWORK, Quotes
 
-__all__ = ["american_methods", "value_american", "value_boundary"]
+__all__ = ["american_methods", "as_puts", "value_american", "value_boundary"]
 
 Array = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.intp]
@@ -23,7 +22,7 @@ _CERTAIN = 1e-6
 strike."""
 
 
-def _as_puts(quotes: Quotes) -> tuple[Array, Array, Array, Array]:
+def as_puts(quotes: Quotes) -> tuple[Array, Array, Array, Array]:
     """Spot, strike, rate and dividend yield of the put that is worth the same.
 
     A call on S struck at K is a put on K struck at S, with rate and yield exchanged (McDonald and Schroder
@@ -39,8 +38,8 @@ def _as_puts(quotes: Quotes) -> tuple[Array, Array, Array, Array]:
 
 
 def american_methods(weights: AmericanWeights, quotes: Quotes) -> Codes:
-    """Which method values which option, as codes of :data:`ml_assets.pinn.exercise.SOURCES`, shape (n,)."""
-    _, _, rate, dividend = _as_puts(quotes)
+    """Which method values which option, as codes of :data:`ml_assets.pinn.quotes.SOURCES`, shape (n,)."""
+    _, _, rate, dividend = as_puts(quotes)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         variance = quotes.sigma**2
         inside = weights.domain.contains(quotes.s, rate / variance, dividend / variance)
@@ -70,7 +69,7 @@ def value_boundary(weights: AmericanWeights, quotes: Quotes) -> dict[str, Array]
     -------
     dict of ndarray of shape (n,)
     """
-    spot, strike, rate, dividend = _as_puts(quotes)
+    spot, strike, rate, dividend = as_puts(quotes)
     sigma, variance = quotes.sigma, quotes.sigma**2
     m, R, Q = spot / strike, rate / variance, dividend / variance
     put = reduced_put(weights, m, quotes.s, R, Q)
@@ -104,7 +103,7 @@ def value_american(weights: AmericanWeights, quotes: Quotes) -> tuple[dict[str, 
     -------
     values : dict of ndarray of shape (n,)
     methods : ndarray of int, shape (n,)
-        Codes of :data:`ml_assets.pinn.exercise.SOURCES`.
+        Codes of :data:`ml_assets.pinn.quotes.SOURCES`.
     """
     methods = american_methods(weights, quotes)
     if (methods == NETWORK).all():

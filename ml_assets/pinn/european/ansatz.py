@@ -27,7 +27,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ml_assets.pinn.weights import INPUTS, PinnWeights
+from ml_assets.pinn.european.weights import INPUTS, PinnWeights
 
 __all__ = [
     "FeatureJet",

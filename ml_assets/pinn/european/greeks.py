@@ -7,9 +7,9 @@ import numpy.typing as npt
 
 from ml_assets.pinn.european.ansatz import small_leg, small_leg_value
 from ml_assets.pinn.european.closed_form import value_closed_form
+from ml_assets.pinn.european.recipe import Domain
+from ml_assets.pinn.european.weights import PinnWeights
 from ml_assets.pinn.quotes import GREEKS, Quotes
-from ml_assets.pinn.recipe import Domain
-from ml_assets.pinn.weights import PinnWeights
 
 __all__ = ["in_domain", "price_network", "value_network", "value_quotes"]
 

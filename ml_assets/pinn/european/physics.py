@@ -15,7 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ml_assets.pinn.european.ansatz import feature_jet
-from ml_assets.pinn.recipe import Domain
+from ml_assets.pinn.european.recipe import Domain
+from ml_assets.pinn.european.weights import INPUTS
 from ml_assets.pinn.weights import layer_shapes
 from ml_assets.training.backend import tf
 
@@ -168,14 +169,14 @@ def compile_loss(width: int, depth: int, domain: Domain) -> LossFunction:
 
     Compiling takes seconds, so one function serves every training of this shape in the process.
     """
-    feature_s = 2.0 / domain.s_max
+    feature_s, shapes = 2.0 / domain.s_max, layer_shapes(width, depth, INPUTS)
 
     def loss_and_gradient(
         parameters: Any, points: Points, edge: Points, physics_weight: Any
     ) -> tuple[Any, Any, LossTerms]:
         with tf.GradientTape() as tape:
             tape.watch(parameters)
-            terms = loss_terms(unflatten(parameters, layer_shapes(width, depth)), points, edge, feature_s)
+            terms = loss_terms(unflatten(parameters, shapes), points, edge, feature_s)
             loss = physics_weight * terms.residual + terms.boundary + terms.parity
         return loss, tape.gradient(loss, parameters), terms
 

@@ -20,9 +20,10 @@ from scipy.optimize import minimize
 from scipy.stats import qmc
 from threadpoolctl import threadpool_limits
 
-from ml_assets.gates.options.options import pinn_gates
+from ml_assets.gates.options.european import pinn_gates
 from ml_assets.pinn.adam import adam
 from ml_assets.pinn.european.physics import propagate
+from ml_assets.pinn.optimization import Problem, recovering
 from ml_assets.pinn.quotes import Quotes
 from ml_assets.training.backend import tf
 
@@ -198,36 +199,33 @@ def _compile(shapes: tuple[tuple[int, int], ...], weight: float) -> Callable[...
     return compiled
 
 
-class _SoftProblem:
-    """Loss and gradient as NumPy functions of the flat parameters, on the current draw of points."""
+class _NoTerms(NamedTuple):
+    """The terms of this loss are not reported one by one."""
 
-    def __init__(self, recipe: SoftRecipe) -> None:
-        self._recipe, self._draws = recipe, 0
-        self._compiled = _compile(_shapes(recipe), recipe.physics_weight)
-        self.resample()
 
-    def resample(self) -> None:
-        """Draw new points; the n-th draw of a seed is always the same."""
-        rng = np.random.default_rng([self._recipe.seed, self._draws])
-        exponent = (self._recipe.points - 1).bit_length()
-        unit = qmc.Sobol(5, rng=rng).random_base2(exponent)[: self._recipe.points]
+def _problem(recipe: SoftRecipe) -> Problem[tuple[Any, ...]]:
+    """Loss and gradient as functions of the flat parameters, on the current draw of points."""
+    compiled = _compile(_shapes(recipe), recipe.physics_weight)
+
+    def draw(number: int) -> tuple[Any, ...]:
+        rng = np.random.default_rng([recipe.seed, number])
+        exponent = (recipe.points - 1).bit_length()
+        unit = qmc.Sobol(5, rng=rng).random_base2(exponent)[: recipe.points]
         inputs = _CENTER + _HALF * (2.0 * unit - 1.0)
         expiry, low, high = (inputs[: -(-len(inputs) // 4)].copy() for _ in range(3))
         expiry[:, 1], low[:, 0], high[:, 0] = 0.0, -_HALF[0], _HALF[0]
-        self._points = [tf.constant(points) for points in (inputs, expiry, low, high)]
-        self._draws += 1
+        return tuple(tf.constant(points) for points in (inputs, expiry, low, high))
 
-    def objective(self, parameters: Array) -> tuple[float, Array]:
-        """Loss and gradient."""
-        loss, gradient = self._compiled(tf.constant(parameters), *self._points)
-        return float(loss), gradient.numpy()
+    return Problem(
+        recipe.points, draw, lambda parameters, points: (*compiled(parameters, *points), _NoTerms())
+    )
 
 
 def train_soft(recipe: SoftRecipe | None = None) -> SoftNetwork:
     """Train the soft variant: Adam, then L-BFGS."""
     recipe = recipe or SoftRecipe()
-    with threadpool_limits(limits=1, user_api="blas"):
-        problem = _SoftProblem(recipe)
+    problem = _problem(recipe)
+    with threadpool_limits(limits=1, user_api="blas"), recovering(problem):
         minimizers = (
             partial(adam, steps=recipe.adam_steps),
             partial(l_bfgs, iterations=recipe.lbfgs_iterations),

@@ -9,10 +9,10 @@ import numpy.typing as npt
 from scipy.stats import qmc
 
 from ml_assets.pinn.european.physics import Points, compile_loss, edge_points, points_from
+from ml_assets.pinn.european.recipe import Domain, PinnRecipe
+from ml_assets.pinn.european.weights import PinnWeights, initial_parameters
 from ml_assets.pinn.optimization import Problem, optimize
 from ml_assets.pinn.progress import ProgressCallback
-from ml_assets.pinn.recipe import Domain, PinnRecipe
-from ml_assets.pinn.weights import PinnWeights, initial_parameters
 from ml_assets.training.backend import tf
 
 __all__ = ["collocation", "train_pinn", "training_problem"]
@@ -43,9 +43,10 @@ def training_problem(recipe: PinnRecipe) -> Problem[Points]:
     edge = edge_points(*collocation(32, domain, recipe.seed), domain)
     weight = tf.constant(recipe.physics_weight, dtype=tf.float64)
     compiled = compile_loss(recipe.width, recipe.depth, domain)
+    first = recipe.seed * 1_000_003
     return Problem(
-        recipe.seed,
-        lambda seed: points_from(*collocation(recipe.points, domain, seed), domain),
+        recipe.points,
+        lambda number: points_from(*collocation(recipe.points, domain, first + number), domain),
         lambda parameters, points: compiled(parameters, points, edge, weight),
     )
 
@@ -94,4 +95,5 @@ def train_pinn(
         seed=recipe.seed,
         figures={**found.figures, "physics_weight": recipe.physics_weight},
         history=found.history,
+        recovery=found.record,
     )

@@ -12,6 +12,7 @@ from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ml_assets.pinn.european.weights import PinnWeights
 from ml_assets.pinn.exercise import Networks, value_by_exercise
 from ml_assets.pinn.model import Valuation, finish, read_weights
 from ml_assets.pinn.quotes import QuoteError, make_quotes
@@ -21,7 +22,6 @@ from ml_assets.pinn.serving.certified import (
     certified_weights,
     forget_american_weights,
 )
-from ml_assets.pinn.weights import PinnWeights
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import os
 import threading
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, TypeVar
 
-from ml_assets.pinn.weights import NetworkWeights, PinnWeights, WeightsError
+from ml_assets.pinn.european.weights import PinnWeights
+from ml_assets.pinn.weights import NetworkWeights, WeightsError
 
 if TYPE_CHECKING:
     from ml_assets.pinn.american.weights import AmericanWeights
     from ml_assets.storage import Certificate
 
 __all__ = [
-    "AMERICAN_ASSET",
-    "ASSET",
     "STORE_VARIABLE",
     "certified_american_weights",
     "certified_weights",
@@ -22,12 +21,10 @@ __all__ = [
     "forget_american_weights",
 ]
 
-ASSET = "pinn_weights"
-"""Asset of the store that serving reads for European options."""
-AMERICAN_ASSET = "american_weights"
-"""The same for American options."""
 STORE_VARIABLE = "ML_ASSETS_STORE"
 """Environment variable that names the store when no argument does."""
+
+Weights = TypeVar("Weights", bound=NetworkWeights)
 
 _loaded: dict[tuple[str, str], tuple[NetworkWeights, Certificate]] = {}
 _loading = threading.Lock()
@@ -61,8 +58,7 @@ def certified_weights(store: str | None = None, *, refresh: bool = False) -> tup
     NotCertified
         If the bytes or their certificate do not verify.
     """
-    weights, certificate = _certified(PinnWeights, ASSET, store, refresh)
-    return cast(PinnWeights, weights), certificate
+    return _certified(PinnWeights, store, refresh)
 
 
 def certified_american_weights(
@@ -71,31 +67,30 @@ def certified_american_weights(
     """As :func:`certified_weights`, of the asset ``american_weights``, which `make american` materializes."""
     from ml_assets.pinn.american.weights import AmericanWeights
 
-    weights, certificate = _certified(AmericanWeights, AMERICAN_ASSET, store, refresh)
-    return cast(AmericanWeights, weights), certificate
+    return _certified(AmericanWeights, store, refresh)
 
 
 def forget_american_weights(store: str | None = None) -> None:
     """Read the American network anew when it is next asked for; it may not exist yet."""
     with _loading:
-        _loaded.pop((AMERICAN_ASSET, str(store or default_store())), None)
+        _loaded.pop(("american_weights", str(store or default_store())), None)
 
 
-def _certified(
-    kind: type[NetworkWeights], asset: str, store: str | None, refresh: bool
-) -> tuple[NetworkWeights, Certificate]:
-    root = str(store or default_store())
+def _certified(kind: type[Weights], store: str | None, refresh: bool) -> tuple[Weights, Certificate]:
+    asset, root = kind.kind, str(store or default_store())
     with _loading:
         if refresh or (asset, root) not in _loaded:
             from ml_assets.storage import ArtifactStore  # only who reads a store pays for its imports
 
             reader = ArtifactStore(root)
             if reader.current(asset) is None:
-                everything = "`make run` (everything) or " if asset == ASSET else ""
+                everything = "`make run` (everything) or " if kind is PinnWeights else ""
                 raise WeightsError(
                     f"no certified version of {asset!r} in the store {root!r}: run {everything}"
                     f"`make {kind.command}` (the network alone), or point {STORE_VARIABLE} to one that has it"
                 )
             data, certificate = reader.read(asset)
             _loaded[asset, root] = (kind.from_bytes(data), certificate)
-        return _loaded[asset, root]
+        weights, certificate = _loaded[asset, root]
+    assert isinstance(weights, kind)  # each asset holds one kind
+    return weights, certificate

@@ -7,8 +7,8 @@ import numpy.typing as npt
 
 from ml_assets.pinn.european.closed_form import value_closed_form
 from ml_assets.pinn.european.greeks import value_quotes
+from ml_assets.pinn.european.weights import PinnWeights
 from ml_assets.pinn.quotes import Quotes
-from ml_assets.pinn.weights import PinnWeights
 
 __all__ = ["NetworkPricer"]
 

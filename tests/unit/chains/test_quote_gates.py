@@ -12,12 +12,12 @@ import pytest
 
 from ml_assets.chains import OptionChains, fit_forwards
 from ml_assets.gates.core import GateResult
-from ml_assets.gates.quotes.quotes import (
-    accounting_gate,
-    no_arbitrage_gate,
-    no_future_gate,
-    parity_gate,
-    schema_gate,
+from ml_assets.gates.quotes.chains import (
+    accounting,
+    no_arbitrage,
+    no_future,
+    parity,
+    schema,
 )
 from tests.unit.chains.makers import market_chains, parity_quotes
 
@@ -26,10 +26,10 @@ TODAY = dt.date(2024, 12, 31)
 
 
 def future(chains: OptionChains) -> GateResult:
-    return no_future_gate(chains, today=TODAY)
+    return no_future(chains, today=TODAY)
 
 
-GATES = [schema_gate, accounting_gate, parity_gate, no_arbitrage_gate, future]
+GATES = [schema, accounting, parity, no_arbitrage, future]
 
 
 @pytest.mark.parametrize("gate", GATES)
@@ -74,7 +74,7 @@ def put(row: int, **values: object) -> Change:
 )
 def test_schema_names_the_broken_rule_and_the_option(change: Change, said: str) -> None:
     chains = market_chains()
-    result = schema_gate(chains.with_quotes(change(chains.quotes)))
+    result = schema(chains.with_quotes(change(chains.quotes)))
     assert not result.passed
     assert said in result.message
     assert "SIMULATED 2024-01-02" in result.message or said == "order"
@@ -83,21 +83,21 @@ def test_schema_names_the_broken_rule_and_the_option(change: Change, said: str) 
 def test_accounting_misses_a_row() -> None:
     chains = market_chains()
     lost = chains.with_quotes(chains.quotes.drop(index=5).reset_index(drop=True))
-    assert "there are" in accounting_gate(lost).message
-    assert not accounting_gate(lost).passed
+    assert "there are" in accounting(lost).message
+    assert not accounting(lost).passed
 
 
 def test_accounting_misses_a_reason() -> None:
     chains = market_chains()
     report = replace(chains.report, dropped={})
-    result = accounting_gate(replace(chains, report=report))
+    result = accounting(replace(chains, report=report))
     assert not result.passed
     assert "a row has no fate" in result.message
 
 
 def test_accounting_misses_an_expiry() -> None:
     chains = market_chains()
-    result = accounting_gate(replace(chains, forwards=chains.forwards.iloc[1:]))
+    result = accounting(replace(chains, forwards=chains.forwards.iloc[1:]))
     assert not result.passed
     assert "have a forward" in result.message
 
@@ -105,7 +105,7 @@ def test_accounting_misses_an_expiry() -> None:
 def test_parity_catches_forwards_that_are_not_the_quotes() -> None:
     chains = market_chains()
     moved = chains.forwards.assign(forward=chains.forwards["forward"] + 10.0)
-    result = parity_gate(replace(chains, forwards=moved))
+    result = parity(replace(chains, forwards=moved))
     assert not result.passed
     assert "residual 9." in result.message
     assert "half-spreads" in result.message
@@ -118,14 +118,14 @@ def test_parity_catches_calls_and_puts_of_different_moments() -> None:
     noisy = chains.with_quotes(
         chains.quotes.assign(bid=chains.quotes["bid"] + shift, ask=chains.quotes["ask"] + shift)
     )
-    assert not parity_gate(noisy).passed
+    assert not parity(noisy).passed
 
 
 def test_parity_refuses_made_up_quotes_with_the_discount_that_they_show() -> None:
     """Intrinsic values inflated by a fifth, as in a generated file that we met."""
     quotes = parity_quotes(discount=1.2)
     fake = OptionChains(quotes, *fit_forwards(quotes), market_chains().report, False)
-    result = parity_gate(fake)
+    result = parity(fake)
     assert not result.passed
     assert "discount factor out of range (1.2;" in result.message
 
@@ -135,7 +135,7 @@ def test_thin_chains_are_not_called_bad() -> None:
     quotes = pd.concat([rich, lonely], ignore_index=True)
     chains = OptionChains(quotes, *fit_forwards(quotes), market_chains().report, False)
     assert len(chains.refused) == 1
-    assert parity_gate(chains).passed
+    assert parity(chains).passed
 
 
 @pytest.mark.parametrize(
@@ -158,7 +158,7 @@ def test_arbitrage_between_neighbors_is_found(values: dict[str, float], said: st
     else:
         price = np.where(quotes["call"], strike - 2000.0, 6000.0 - strike)
     bad = market_chains().with_quotes(quotes.assign(bid=price - 0.001, ask=price + 0.001))
-    result = no_arbitrage_gate(bad)
+    result = no_arbitrage(bad)
     assert not result.passed
     assert result.figures[said] > 0
     assert "for nothing" in result.message
@@ -169,11 +169,11 @@ def test_what_the_spread_allows_is_no_arbitrage() -> None:
     rng = np.random.default_rng(0)
     shift = rng.uniform(-0.3, 0.3, len(quotes))
     wide = quotes.assign(bid=quotes["bid"] + shift - 0.31, ask=quotes["ask"] + shift + 0.31)
-    assert no_arbitrage_gate(market_chains().with_quotes(wide)).figures["share"] == 0.0
+    assert no_arbitrage(market_chains().with_quotes(wide)).figures["share"] == 0.0
 
 
 def test_a_quote_of_tomorrow_is_refused() -> None:
-    result = no_future_gate(market_chains(), today=dt.date(2024, 1, 4))
+    result = no_future(market_chains(), today=dt.date(2024, 1, 4))
     assert not result.passed
     assert "2024-01-05" in result.message
     assert "date_format" in result.message

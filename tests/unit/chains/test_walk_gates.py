@@ -15,7 +15,7 @@ from ml_assets.chains.forecasts import forecast_walk
 from ml_assets.chains.panel import WalkRules, build_panel
 from ml_assets.chains.smile import SmileLearner, smile_design
 from ml_assets.chains.walk_forward import OptionWalkForward, Versions, walk_chains
-from ml_assets.gates.quotes.option_walk_forward import (
+from ml_assets.gates.quotes.walk_forward import (
     certified_versions,
     every_day_scored,
     figures_recomputed,
@@ -25,7 +25,7 @@ from ml_assets.pinn.european.closed_form import value_closed_form
 from ml_assets.pinn.european.greeks import value_quotes
 from ml_assets.pinn.quotes import make_quotes
 from ml_assets.pinn.serving.pricer import NetworkPricer
-from ml_assets.reports.option_walk_forward import walk_pages
+from ml_assets.reports.option_walk import walk_pages
 from tests.pinn_fixtures import random_weights
 from tests.unit.chains.makers import market_chains
 

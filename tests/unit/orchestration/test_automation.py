@@ -11,9 +11,9 @@ import dagster as dg
 import pytest
 
 from ml_assets.forecasts.controls import VARIANCE, WALK
-from orchestration.automation import fleet as fleet_module
 from orchestration.automation.alerts import alert_of
 from orchestration.definitions import build_defs
+from orchestration.fleet import order
 from orchestration.fleet.run import RunOutcome, run_job
 from orchestration.settings import Settings
 from tests.integration.project import Market, open_project
@@ -47,7 +47,7 @@ def run_fleet(
             raise KeyboardInterrupt  # as run_job does when its run was stopped
         return outcome(job, partition, not {job, partition} & failing)
 
-    monkeypatch.setattr(fleet_module, "run_job", pretend)
+    monkeypatch.setattr(order, "run_job", pretend)
     with open_project(root, Market({}), volatility=volatility) as project:
         project.instance.add_dynamic_partitions("symbols", ["A", "B", WALK])
         job = project.defs.resolve_job_def("fleet_update")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from orchestration.settings import DEFAULT_UNIVERSE, Settings
+from orchestration.settings import DEFAULT_UNIVERSE, WITHOUT_INFLUENCE, Settings
 
 
 @pytest.fixture(autouse=True)
@@ -138,6 +138,27 @@ def test_password_is_never_shown() -> None:
     assert "hidden" not in repr(settings) + str(settings.model_dump_json())
     assert settings.alert_smtp_password is not None
     assert settings.alert_smtp_password.get_secret_value() == "hidden"
+
+
+def test_settings_in_force_name_every_setting_and_no_secret() -> None:
+    mail = {"alert_smtp": "mail:587", "alert_mail_to": "a@b", "alert_smtp_user": "me"}
+    settings = Settings(
+        **mail, alert_smtp_password="hidden", alert_webhook="https://chat/hidden", epochs=3,  # type: ignore[arg-type]
+        store="s3://key:hidden@bucket/x",
+    )  # fmt: skip
+    shown = settings.in_force()
+    assert set(shown) == {name for name in Settings.model_fields if not name.startswith("alert_")}
+    assert "hidden" not in str(shown)
+    assert (shown["store"], shown["epochs"], shown["symbols"]) == ("s3://***@bucket/x", "3", "null")
+    assert settings.changed() == {"store": "s3://***@bucket/x", "epochs": "3"}
+
+
+def test_settings_that_shape_a_result_are_told_from_the_others() -> None:
+    assert set(Settings.model_fields) > WITHOUT_INFLUENCE
+    earlier = Settings(workers=3, symbols="A").in_force()
+    assert Settings().makes_the_same(earlier)
+    assert not Settings(epochs=3).makes_the_same(earlier)
+    assert not Settings().makes_the_same({})  # of a certificate that was written before settings were kept
 
 
 def test_home_may_start_with_a_tilde() -> None:

@@ -14,6 +14,7 @@ from ml_assets.storage.artifact import JsonArtifact
 from orchestration.gating import Staged, collect_gates, gated_asset
 from orchestration.gating.io_manager import GatedIOManager
 from orchestration.partitions import SYMBOLS
+from orchestration.settings import Settings
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ def definitions(root: Path) -> dg.Definitions:
     manager = GatedIOManager(store, collect_gates([word]), wait_seconds=0.1, wait_tries=1)
     return dg.Definitions(
         assets=[word],
-        resources={"store": store, "io_manager": manager},
+        resources={"store": store, "settings": Settings(), "io_manager": manager},
         jobs=[dg.define_asset_job("words", dg.AssetSelection.assets(word))],
         executor=dg.in_process_executor,
     )

@@ -11,7 +11,7 @@ import pytest
 
 from ml_assets.gates.core import GateResult
 from ml_assets.gates.options.american import AmericanThresholds, american_gates
-from ml_assets.gates.options.american_options import reference_greeks, reference_prices
+from ml_assets.gates.options.american_reference import reference_greeks, reference_prices
 from ml_assets.pinn.american import AmericanDomain, AmericanWeights
 from ml_assets.pinn.american.value import value_boundary
 from ml_assets.pinn.european.closed_form import value_closed_form

@@ -12,9 +12,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ml_assets.pinn import OptionPricingPINN, PINNCache, PinnWeights, QuoteError, WeightsError, certified
+from ml_assets.pinn import OptionPricingPINN, PINNCache, PinnWeights, QuoteError, WeightsError
 from ml_assets.pinn.american import AmericanWeights
 from ml_assets.pinn.quotes import GREEKS
+from ml_assets.pinn.serving import certified
 from ml_assets.storage import ArtifactStore, GateVerdict, NotCertified, certify
 from ml_assets.storage.artifact import Artifact
 from tests.american_fixtures import random_american

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from ml_assets.pinn.european.ansatz import feature_jet, network_jet, small_leg
 from ml_assets.pinn.european.greeks import in_domain, value_network, value_quotes
+from ml_assets.pinn.european.recipe import Domain
 from ml_assets.pinn.quotes import make_quotes
-from ml_assets.pinn.recipe import Domain
 from tests.pinn_fixtures import random_weights
 
 weights_seeds = st.integers(0, 10_000)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from ml_assets.gates.core import GateResult
-from ml_assets.gates.options.options import PinnThresholds, pinn_gates, wide_grid
+from ml_assets.gates.options.european import PinnThresholds, pinn_gates, wide_grid
 from ml_assets.pinn import PinnWeights
 from ml_assets.pinn.european.greeks import value_network
 from ml_assets.pinn.quotes import Quotes

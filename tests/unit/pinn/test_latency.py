@@ -14,8 +14,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from ml_assets.gates.options.latency import latency_gate
-from ml_assets.pinn import black_scholes, latency_worker, peers_worker
+from ml_assets.gates.options.latency import sla
+from ml_assets.pinn import black_scholes
+from ml_assets.pinn.serving import latency_worker, peers_worker
 from ml_assets.pinn.serving.latency import LatencyError, LatencyReport, Peer, Timing, _timed, measure_latency
 from ml_assets.pinn.serving.timing import random_options, records
 from ml_assets.storage.artifact import Artifact
@@ -57,7 +58,7 @@ def plant(folder: Path, code: str) -> str:
 
 def test_fresh_process_passes_and_report_round_trips(weights_file: Path) -> None:
     report = measured(weights_file)
-    verdict = latency_gate(report)
+    verdict = sla(report)
     assert verdict.passed, verdict.message
     assert verdict.checked == 8
     assert isinstance(report, Artifact)
@@ -79,7 +80,7 @@ def test_planted_second_of_sleep_is_measured_and_refused(weights_file: Path, tmp
     report = measured(weights_file, PYTHONPATH=plant(tmp_path / "slow", SLEEP))
     assert report.single.p95 >= 1000.0
     assert report.cached.p50 < 500.0  # the cache never reaches the sleep
-    verdict = latency_gate(report)
+    verdict = sla(report)
     assert not verdict.passed
     assert "limits broken: p95 of a single quote" in verdict.message
     assert verdict.figures["targets_missed"]
@@ -87,7 +88,7 @@ def test_planted_second_of_sleep_is_measured_and_refused(weights_file: Path, tmp
 
 @pytest.mark.slow
 def test_planted_tensorflow_import_is_refused(weights_file: Path, tmp_path: Path) -> None:
-    verdict = latency_gate(measured(weights_file, PYTHONPATH=plant(tmp_path / "heavy", "import tensorflow")))
+    verdict = sla(measured(weights_file, PYTHONPATH=plant(tmp_path / "heavy", "import tensorflow")))
     assert not verdict.passed
     assert "TensorFlow was imported" in verdict.message
     assert "resident memory" in verdict.message
@@ -95,7 +96,7 @@ def test_planted_tensorflow_import_is_refused(weights_file: Path, tmp_path: Path
 
 def test_planted_memory_is_refused(weights_file: Path, tmp_path: Path) -> None:
     folder = plant(tmp_path / "fat", "ballast = bytearray(250_000_000)\nballast[::4096] = b'x' * 61036")
-    verdict = latency_gate(measured(weights_file, PYTHONPATH=folder))
+    verdict = sla(measured(weights_file, PYTHONPATH=folder))
     assert not verdict.passed
     assert "resident memory" in verdict.message
 
@@ -123,7 +124,7 @@ def report() -> LatencyReport:
 
 
 def test_good_report_meets_every_target(report: LatencyReport) -> None:
-    verdict = latency_gate(report)
+    verdict = sla(report)
     assert verdict.passed
     assert verdict.figures["targets_missed"] == 0
     assert "missed" not in verdict.message
@@ -144,7 +145,7 @@ def test_good_report_meets_every_target(report: LatencyReport) -> None:
     ],
 )
 def test_each_limit_decides(report: LatencyReport, change: dict[str, object]) -> None:
-    assert not latency_gate(replace(report, **change)).passed  # type: ignore[arg-type]
+    assert not sla(replace(report, **change)).passed  # type: ignore[arg-type]
 
 
 def test_percentiles_and_histogram() -> None:

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from ml_assets.mamba import MambaBaseWeights
-from ml_assets.pinn import OptionPricingPINN, PINNCache, PinnWeights, WeightsError, certified
+from ml_assets.pinn import OptionPricingPINN, PINNCache, PinnWeights, WeightsError
+from ml_assets.pinn.serving import certified
 from ml_assets.pinn.weights import _digest
 from ml_assets.storage import ArtifactStore, GateVerdict, NotCertified, certify
 from tests.pinn_fixtures import publish, random_weights

@@ -16,8 +16,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ml_assets.pinn import OptionPricingPINN, PINNCache, PinnWeights, QuoteError, WeightsError, certified
+from ml_assets.pinn import OptionPricingPINN, PINNCache, PinnWeights, QuoteError, WeightsError
 from ml_assets.pinn.quotes import GREEKS
+from ml_assets.pinn.serving import certified
 from ml_assets.storage import ArtifactStore, NotCertified
 from tests.pinn_fixtures import ALIAS, publish, random_weights
 

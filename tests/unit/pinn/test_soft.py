@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from ml_assets.gates.options.options import pinn_gates
+from ml_assets.gates.options.european import pinn_gates
 from ml_assets.pinn import black_scholes
 from ml_assets.pinn.quotes import make_quotes
 from tests.pinn_fixtures import random_weights
@@ -63,7 +63,7 @@ def test_greeks_are_derivatives_of_its_price(network: soft.SoftNetwork, kind: st
 
 def test_loss_is_zero_for_the_closed_form(monkeypatch: pytest.MonkeyPatch) -> None:
     """Residual, terminal condition and parity are those of Black-Scholes: its own prices meet them."""
-    problem = soft._SoftProblem(replace(SMALL, points=64))
+    problem = soft._problem(replace(SMALL, points=64))
 
     def exact(_: object, inputs):  # type: ignore[no-untyped-def]
         x, tau, sigma, r, q = (inputs.numpy()[:, i] for i in range(5))
@@ -75,7 +75,7 @@ def test_loss_is_zero_for_the_closed_form(monkeypatch: pytest.MonkeyPatch) -> No
         return soft._Jet(*(tf.constant(np.stack(pair, axis=1)) for pair in zip(*columns, strict=True)))
 
     monkeypatch.setattr(soft, "_jet", exact)
-    inputs, expiry, low, high = problem._points
+    ((inputs, expiry, low, high),) = problem._points()
     far_away = [tf.concat([side[:, :1] * 10.0, side[:, 1:]], 1) for side in (low, high)]
     loss = soft._loss([], (inputs, expiry, *far_away), 10.0)
     assert float(loss) < 1e-24

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ml_assets.gates.options.options import pinn_gates
+from ml_assets.gates.options.european import pinn_gates
 from ml_assets.pinn import Domain, OptionPricingPINN, PinnRecipe, PinnWeights
 from ml_assets.pinn.european.ansatz import network_jet, small_leg
 from tests.pinn_fixtures import random_weights
@@ -129,7 +129,7 @@ def test_divergence_is_an_error_at_once(monkeypatch: pytest.MonkeyPatch, tmp_pat
     start = random_weights(0, width=TINY.width).parameters
     start[:] = 1e200
     monkeypatch.setattr(training, "initial_parameters", lambda *_: start)
-    with pytest.raises(FloatingPointError, match="after 2 Adam steps: use another seed"):
+    with pytest.raises(FloatingPointError, match="use another seed"):
         training.train_pinn(
             replace(TINY, adam_steps=2, bfgs_iterations=3), checkpoint_dir=tmp_path, checkpoint_seconds=0.0
         )

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from ml_assets.gates.core import GateResult
-from ml_assets.gates.options.options import pinn_gates
+from ml_assets.gates.options.european import pinn_gates
 from ml_assets.pinn import PinnWeights
 from ml_assets.pinn.serving.timing import Timing
-from ml_assets.reports.option_latency import latency_pages
-from ml_assets.reports.option_training import training_pages
+from ml_assets.reports.european import european_report
+from ml_assets.reports.latency import latency_pages
 from tests.pinn_fixtures import latency_report, random_weights
 
 FIGURES = {
@@ -54,7 +54,7 @@ def rows(text: str) -> dict[str, list[str]]:
 
 
 def test_training_page_shows_gates_recipe_and_soft_variant(results: tuple[GateResult, ...]) -> None:
-    pages = training_pages(WEIGHTS, results, SOFT)
+    pages = european_report(WEIGHTS, results, SOFT).pages
     text = pages["PINN_TRAINING_REPORT.md"].decode()
     table = rows(text)
     figures = {name: value for result in results for name, value in result.figures.items()}
@@ -69,7 +69,7 @@ def test_training_page_shows_gates_recipe_and_soft_variant(results: tuple[GateRe
 
 
 def test_training_page_says_when_the_soft_variant_was_left_out(results: tuple[GateResult, ...]) -> None:
-    text = training_pages(WEIGHTS, results)["PINN_TRAINING_REPORT.md"].decode()
+    text = european_report(WEIGHTS, results).pages["PINN_TRAINING_REPORT.md"].decode()
     assert "not trained in this run" in text
     assert "soft constraints |" not in text
 
@@ -103,7 +103,9 @@ def test_every_picture_of_a_page_is_there_and_equal_results_give_equal_bytes(
 ) -> None:
     def build() -> dict[str, bytes]:
         return (
-            training_pages(WEIGHTS, results, SOFT) if page == "training" else latency_pages(latency_report())
+            european_report(WEIGHTS, results, SOFT).pages
+            if page == "training"
+            else latency_pages(latency_report())
         )
 
     pages = build()
@@ -116,4 +118,4 @@ def test_every_picture_of_a_page_is_there_and_equal_results_give_equal_bytes(
 
 def test_a_network_without_history_has_a_page_too(results: tuple[GateResult, ...]) -> None:
     bare = PinnWeights(WEIGHTS.kernels, WEIGHTS.biases, figures=FIGURES)
-    assert training_pages(bare, results)["pinn/loss.png"].startswith(b"\x89PNG")
+    assert european_report(bare, results).pages["pinn/loss.png"].startswith(b"\x89PNG")

@@ -19,11 +19,11 @@ from ml_assets.gates.core import GateResult
 
 __all__ = [
     "QuoteLimits",
-    "accounting_gate",
-    "no_arbitrage_gate",
-    "no_future_gate",
-    "parity_gate",
-    "schema_gate",
+    "accounting",
+    "no_arbitrage",
+    "no_future",
+    "parity",
+    "schema",
 ]
 
 Floats = npt.NDArray[np.float64]
@@ -51,7 +51,7 @@ _THIN = ("no strike has both a call and a put", "too few pairs, and no rate to b
 """Refusals that speak of few quotes, not of bad ones."""
 
 
-def schema_gate(chains: OptionChains) -> GateResult:
+def schema(chains: OptionChains) -> GateResult:
     """Check that every quote has two sides, a positive strike, life left, and occurs once, in order."""
 
     def inspect(tally: Tally) -> str:
@@ -76,7 +76,7 @@ def schema_gate(chains: OptionChains) -> GateResult:
     return verdict("schema", inspect)
 
 
-def accounting_gate(chains: OptionChains) -> GateResult:
+def accounting(chains: OptionChains) -> GateResult:
     """Check that every row was kept or dropped, and every expiry fitted or refused, each for a reason."""
 
     def inspect(tally: Tally) -> str:
@@ -108,7 +108,7 @@ def accounting_gate(chains: OptionChains) -> GateResult:
     return verdict("accounting", inspect)
 
 
-def parity_gate(chains: OptionChains, limits: QuoteLimits | None = None) -> GateResult:
+def parity(chains: OptionChains, limits: QuoteLimits | None = None) -> GateResult:
     """Check the forwards against the quotes themselves: calls less puts on the line, within the spread.
 
     The residuals are computed anew from calls and puts within 8 % of the forward; the expiries counted are
@@ -179,7 +179,7 @@ def _expiry(row: Mapping[Hashable, Any]) -> str:
     return f"{row['underlying']} {row['date'].date()}, expiry {row['expiry'].date()}"
 
 
-def no_arbitrage_gate(chains: OptionChains, limits: QuoteLimits | None = None) -> GateResult:
+def no_arbitrage(chains: OptionChains, limits: QuoteLimits | None = None) -> GateResult:
     """Check that neighboring strikes leave no arbitrage to one who buys at the ask and sells at the bid.
 
     Calls fall and puts rise in the strike, by no more than the strikes' distance; both are convex. What the
@@ -224,7 +224,7 @@ def _arbitrages(quotes: pd.DataFrame) -> dict[str, tuple[Floats, pd.DataFrame]]:
     }
 
 
-def no_future_gate(chains: OptionChains, *, today: dt.date) -> GateResult:
+def no_future(chains: OptionChains, *, today: dt.date) -> GateResult:
     """Check that no quote is of a day to come."""
 
     def inspect(tally: Tally) -> str:

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from ml_assets.gates._verdict import require
 
-__all__ = ["require_apart"]
+__all__ = ["require_disjoint"]
 
 
-def require_apart(
+def require_disjoint(
     where: str,
     dates: NDArray[np.datetime64],
     parts: Mapping[str, NDArray[Any]],

@@ -20,10 +20,15 @@ from ml_assets.chains.smile import COEFFICIENTS
 from ml_assets.chains.walk_forward import OptionWalkForward, Versions
 from ml_assets.gates._verdict import Tally, Violation, require, verdict
 from ml_assets.gates.core import GateResult
-from ml_assets.gates.options.options import PinnThresholds
+from ml_assets.gates.options.european import PinnThresholds
 from ml_assets.pinn import black_scholes
 
-__all__ = ["certified_versions", "every_day_scored", "figures_recomputed", "no_look_ahead"]
+__all__ = [
+    "certified_versions",
+    "every_day_scored",
+    "figures_recomputed",
+    "no_look_ahead",
+]
 
 Floats = npt.NDArray[np.float64]
 Forecaster = Callable[[OptionChains], pd.DataFrame]
@@ -233,8 +238,8 @@ def _inverted(rows: pd.DataFrame, price: Floats) -> Floats:
 def _masks(rows: pd.DataFrame) -> dict[tuple[str, str], npt.NDArray[np.bool_]]:
     """Rows of each bucket, by group and name."""
     ratio, days = (rows["strike"] / rows["forward"]).to_numpy(), (rows["tau"] * 365.0).to_numpy()
-    by_money = {f"{a:g}-{b:g}": (ratio >= a) & (ratio < b) for a, b in _intervals(MONEYNESS_EDGES)}
-    by_expiry = {f"{a:g}-{b:g} d": (days >= a) & (days < b) for a, b in _intervals(EXPIRY_EDGES)}
+    by_money = {f"{a:g}-{b:g}": (ratio >= a) & (ratio < b) for a, b in pairwise(MONEYNESS_EDGES)}
+    by_expiry = {f"{a:g}-{b:g} d": (days >= a) & (days < b) for a, b in pairwise(EXPIRY_EDGES)}
     masks = {("all", "all"): np.ones(len(rows), dtype=bool)}
     masks |= {("moneyness", name): mask for name, mask in by_money.items()}
     masks |= {("expiry", name): mask for name, mask in by_expiry.items()}
@@ -244,10 +249,6 @@ def _masks(rows: pd.DataFrame) -> dict[tuple[str, str], npt.NDArray[np.bool_]]:
     for group, column in (("day", rows["date"].dt.strftime("%Y-%m-%d")), ("underlying", rows["underlying"])):
         masks |= {(group, str(value)): (column == value).to_numpy() for value in column.unique()}
     return {key: mask for key, mask in masks.items() if mask.any()}
-
-
-def _intervals(edges: tuple[float, ...]) -> list[tuple[float, float]]:
-    return list(pairwise(edges))
 
 
 def _recomputed(rows: pd.DataFrame) -> dict[str, tuple[float, float]]:

@@ -7,21 +7,30 @@ variables.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Any
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from ml_assets.gates._verdict import Tally, require
 from ml_assets.gates.core import GateResult
-from ml_assets.gates.options._options import Arbitrage, in_words, rises_and_butterflies, worst
+from ml_assets.gates.options.networks import (
+    Arbitrage,
+    NetworkEvidence,
+    Valuer,
+    in_words,
+    network_gate,
+    rises_and_butterflies,
+    worst,
+)
 from ml_assets.pinn.european.closed_form import value_closed_form
 from ml_assets.pinn.european.greeks import value_network
 from ml_assets.pinn.quotes import GREEKS, Quotes, make_quotes
 
 __all__ = [
+    "PINN_GATES",
     "PinnThresholds",
     "Valuer",
     "pinn_gates",
@@ -29,8 +38,6 @@ __all__ = [
 ]
 
 Array = npt.NDArray[np.float64]
-Valuer = Callable[[Any, Quotes], dict[str, Array]]
-"""How a network is turned into prices; a test plants a broken one, the comparison one of another kind."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +73,9 @@ class PinnThresholds:
     arbitrage: float = 1e-13
 
 
+Evidence = NetworkEvidence[PinnThresholds]
+
+
 _TAU = np.array([1, 3, 7, 14, 30, 91, 182, 365, 547, 730]) / 365.0
 _SIGMA = np.array([0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.6, 0.8])
 
@@ -87,101 +97,92 @@ def wide_grid(
     return tuple(axis.ravel() for axis in axes)
 
 
-class _Evaluation:
-    """The grid valued once, for all gates of one network."""
+class _Side(NamedTuple):
+    """Calls or puts on the wide grid: what the network says, and the closed form."""
 
-    def __init__(self, network: Any, value: Valuer) -> None:
-        self._network, self._value = network, value
-        m, tau, sigma, r, q = wide_grid()
-        self.call = make_quotes(m, 1.0, tau, r, sigma, q, "call")
-        self.put = make_quotes(m, 1.0, tau, r, sigma, q, "put")
-
-    def value(self, quotes: Quotes) -> dict[str, Array]:
-        return self._value(self._network, quotes)
-
-    @cached_property
-    def calls(self) -> dict[str, Array]:
-        return self.value(self.call)
-
-    @cached_property
-    def puts(self) -> dict[str, Array]:
-        return self.value(self.put)
-
-    @property
-    def both(self) -> tuple[tuple[Quotes, dict[str, Array]], ...]:
-        return (self.call, self.calls), (self.put, self.puts)
+    quotes: Quotes
+    found: dict[str, Array]
+    exact: dict[str, Array]
 
 
-def _parity(e: _Evaluation, limits: PinnThresholds) -> GateResult:
-    quotes = e.call
+@lru_cache(maxsize=1)  # four gates look at one grid
+def _sides(network: Any, value: Valuer) -> tuple[_Side, _Side]:
+    m, tau, sigma, r, q = wide_grid()
+    calls, puts = (make_quotes(m, 1.0, tau, r, sigma, q, kind) for kind in ("call", "put"))
+    first, second = (
+        _Side(quotes, value(network, quotes), value_closed_form(quotes)) for quotes in (calls, puts)
+    )
+    return first, second
+
+
+def _parity(network: Any, evidence: Evidence, tally: Tally) -> str:
+    (quotes, calls, _), (_, puts, _) = _sides(network, evidence.value)
+    limit = evidence.limits.parity
     forward = quotes.S * np.exp(-quotes.q * quotes.tau) - quotes.K * np.exp(-quotes.r * quotes.tau)
-    difference = e.calls["price"] - e.puts["price"]
+    difference = calls["price"] - puts["price"]
     error = np.abs(difference - forward) / quotes.S
     i = worst(error)
-    passed = bool(error[i] <= limits.parity)
+    tally.checked = error.size
+    tally.figures["parity_max"] = float(error[i])
     message = f"call - put against the forward on {error.size:,} options: largest error {error[i]:.1e} of S"
-    if not passed:
-        message += (
-            f", limit {limits.parity:.0e}, at {in_words(quotes, i)}: "
-            f"call - put = {difference[i]:.15g}, forward = {forward[i]:.15g}"
-        )
-    return GateResult("pinn_parity", passed, message, error.size, {"parity_max": float(error[i])})
+    require(
+        bool(error[i] <= limit),
+        f"{message}, limit {limit:.0e}, at {in_words(quotes, i)}: "
+        f"call - put = {difference[i]:.15g}, forward = {forward[i]:.15g}",
+    )
+    return message
 
 
-def _residual(e: _Evaluation, limits: PinnThresholds) -> GateResult:
-    parts, checked = [], 0
-    for quotes, v in e.both:
+def _residual(network: Any, evidence: Evidence, tally: Tally) -> str:
+    sides, limit = _sides(network, evidence.value), evidence.limits.residual_rms
+    parts = []
+    for quotes, v, _ in sides:
         diffusion = 0.5 * (quotes.sigma * quotes.S) ** 2 * v["gamma"]
         drift = (quotes.r - quotes.q) * quotes.S * v["delta"] - quotes.r * v["price"]
         parts.append((v["theta"] + diffusion + drift) / quotes.K)
-        checked += len(quotes)
     residual = np.concatenate(parts)
-    rms = float(np.sqrt(np.mean(residual**2)))
-    i = worst(np.abs(residual))
-    quotes, at = (e.call, i) if i < len(e.call) else (e.put, i - len(e.call))
-    passed = bool(rms <= limits.residual_rms)
-    message = (
-        f"Black-Scholes equation on {checked:,} options, from their Greeks: residual RMS {rms:.1e} K/year"
+    rms, i = float(np.sqrt(np.mean(residual**2))), worst(np.abs(residual))
+    tally.checked = residual.size
+    tally.figures |= {"residual_rms": rms, "residual_max": float(np.abs(residual[i]))}
+    side, at = divmod(i, parts[0].size)
+    message = f"Black-Scholes equation on {residual.size:,} options, from their Greeks: "
+    message += f"residual RMS {rms:.1e} K/year"
+    require(
+        bool(rms <= limit),
+        f"{message}, limit {limit:.0e}; worst {residual[i]:.3e} instead of 0 at "
+        f"{in_words(sides[side].quotes, at)}",
     )
-    if not passed:
-        message += (
-            f", limit {limits.residual_rms:.0e}; worst {residual[i]:.3e} instead of 0 at "
-            f"{in_words(quotes, at)}"
-        )
-    figures = {"residual_rms": rms, "residual_max": float(np.abs(residual[i]))}
-    return GateResult("pinn_residual", passed, message, checked, figures)
+    return message
 
 
-def _price(e: _Evaluation, limits: PinnThresholds) -> GateResult:
-    exact = [value_closed_form(quotes)["price"] for quotes, _ in e.both]
-    errors = [np.abs(v["price"] - truth) / quotes.K for (quotes, v), truth in zip(e.both, exact, strict=True)]
+def _price(network: Any, evidence: Evidence, tally: Tally) -> str:
+    sides, limit = _sides(network, evidence.value), evidence.limits.price
+    errors = [np.abs(side.found["price"] - side.exact["price"]) / side.quotes.K for side in sides]
     largest = [float(error[worst(error)]) for error in errors]
     most = float(np.max(largest))  # NaN if either is
-    passed = bool(most <= limits.price)
-    checked = sum(error.size for error in errors)
-    message = f"{checked:,} prices against the closed form: largest error {most:.1e} K"
-    if not passed:
-        side = worst(np.array(largest))
-        (quotes, v), i = e.both[side], worst(errors[side])
-        message += (
-            f", limit {limits.price:.0e}, at {in_words(quotes, i)}: network {v['price'][i]:.15g}, "
-            f"closed form {exact[side][i]:.15g}"
-        )
-    rms = float(np.sqrt(np.mean(np.concatenate(errors) ** 2)))
-    return GateResult("pinn_price", passed, message, checked, {"price_max": most, "price_rms": rms})
+    tally.checked = sum(error.size for error in errors)
+    tally.figures |= {"price_max": most, "price_rms": float(np.sqrt(np.mean(np.concatenate(errors) ** 2)))}
+    message = f"{tally.checked:,} prices against the closed form: largest error {most:.1e} K"
+    which = worst(np.array(largest))
+    (quotes, found, exact), i = sides[which], worst(errors[which])
+    require(
+        bool(most <= limit),
+        f"{message}, limit {limit:.0e}, at {in_words(quotes, i)}: network {found['price'][i]:.15g}, "
+        f"closed form {exact['price'][i]:.15g}",
+    )
+    return message
 
 
-def _greeks(e: _Evaluation, limits: PinnThresholds) -> GateResult:
-    figures: dict[str, float | int | str] = {}
+def _greeks(network: Any, evidence: Evidence, tally: Tally) -> str:
+    limits = evidence.limits
     failures: list[str] = []
-    checked = 0
-    exact = [value_closed_form(quotes) for quotes, _ in e.both]
     for name in GREEKS[1:]:
         l2 = pointwise = 0.0
-        for (quotes, v), reference in zip(e.both, exact, strict=True):
-            truth, found = reference[name], v[name]
-            checked += truth.size
+        for quotes, valuation, reference in _sides(network, evidence.value):
+            truth, found = reference[name], valuation[name]
+            tally.checked += truth.size
             relative_l2 = float(np.linalg.norm(found - truth) / np.linalg.norm(truth))
+            # Where a Greek is nearly zero, a relative error says nothing.
             large = np.abs(truth) > 0.01 * np.abs(truth).max()
             relative = np.where(large, np.abs(found - truth), 0.0) / np.where(large, np.abs(truth), 1.0)
             i = worst(relative)
@@ -192,14 +193,13 @@ def _greeks(e: _Evaluation, limits: PinnThresholds) -> GateResult:
                     f"{in_words(quotes, i)}: network {found[i]:.15g}, closed form {truth[i]:.15g}"
                 )
             l2, pointwise = np.maximum(l2, relative_l2), np.maximum(pointwise, float(relative[i]))
-        figures |= {f"{name}_l2": float(l2), f"{name}_pointwise": float(pointwise)}
-    summary = f"{checked:,} Greeks against the closed form: " + (
-        "; ".join(failures) or ", ".join(f"{name} {figures[f'{name}_l2']:.1e}" for name in GREEKS[1:])
-    )
-    return GateResult("pinn_greeks", not failures, summary, checked, figures)
+        tally.figures |= {f"{name}_l2": float(l2), f"{name}_pointwise": float(pointwise)}
+    intro = f"{tally.checked:,} Greeks against the closed form: "
+    require(not failures, intro + "; ".join(failures))
+    return intro + ", ".join(f"{name} {tally.figures[f'{name}_l2']:.1e}" for name in GREEKS[1:])
 
 
-def _no_arbitrage(e: _Evaluation, limits: PinnThresholds) -> GateResult:
+def _no_arbitrage(network: Any, evidence: Evidence, tally: Tally) -> str:
     rungs = 401
     m, tau, sigma, r, q = wide_grid(rungs, r=(0.0, 0.1), q=(0.0, 0.08))
     arbitrage = Arbitrage()
@@ -208,10 +208,9 @@ def _no_arbitrage(e: _Evaluation, limits: PinnThresholds) -> GateResult:
             ("S", make_quotes(m, 1.0, tau, r, sigma, q, kind)),
             ("K", make_quotes(1.0, m, tau, r, sigma, q, kind)),
         ):
-            slacks = _slacks(quotes, e.value(quotes), ladder, rungs)
-            arbitrage.look(quotes, ladder, slacks, dict.fromkeys(slacks, limits.arbitrage))
-    passed, message = arbitrage.total == 0, arbitrage.message("S and K")
-    return GateResult("pinn_no_arbitrage", passed, message, arbitrage.checked, arbitrage.figures)
+            slacks = _slacks(quotes, evidence.value(network, quotes), ladder, rungs)
+            arbitrage.look(quotes, ladder, slacks, dict.fromkeys(slacks, evidence.limits.arbitrage))
+    return arbitrage.judged(tally, "S and K")
 
 
 def _slacks(quotes: Quotes, v: dict[str, Array], ladder: str, rungs: int) -> dict[str, Array]:
@@ -235,19 +234,22 @@ def _slacks(quotes: Quotes, v: dict[str, Array], ladder: str, rungs: int) -> dic
     }
 
 
-_GATES: tuple[Callable[[_Evaluation, PinnThresholds], GateResult], ...] = (
-    _parity,
-    _residual,
-    _price,
-    _greeks,
-    _no_arbitrage,
+PINN_GATES = (
+    network_gate("pinn_parity", "Put-call parity on the wide grid.", _parity),
+    network_gate("pinn_residual", "Residual of the Black-Scholes equation.", _residual),
+    network_gate("pinn_price", "Prices against the closed form.", _price),
+    network_gate("pinn_greeks", "Delta, gamma, vega, theta and rho against the closed form.", _greeks),
+    network_gate(
+        "pinn_no_arbitrage", "Bounds, monotonicity and convexity without a violation.", _no_arbitrage
+    ),
 )
+"""Gates of ``pinn_weights``."""
 
 
 def pinn_gates(
     network: Any, thresholds: PinnThresholds | None = None, *, value: Valuer = value_network
 ) -> tuple[GateResult, ...]:
-    """All gates of a network, the grid valued once.
+    """Verdicts of :data:`PINN_GATES` on a network.
 
     Parameters
     ----------
@@ -257,12 +259,6 @@ def pinn_gates(
         Default: ``PinnThresholds()``.
     value : callable
         How the network is turned into prices.
-
-    Returns
-    -------
-    tuple of GateResult
-        ``pinn_parity``, ``pinn_residual``, ``pinn_price``, ``pinn_greeks``, ``pinn_no_arbitrage``.
     """
-    evaluation, limits = _Evaluation(network, value), thresholds or PinnThresholds()
-    with np.errstate(all="ignore"):
-        return tuple(gate(evaluation, limits) for gate in _GATES)
+    evidence = Evidence(thresholds or PinnThresholds(), value)
+    return tuple(gate.check(network, evidence) for gate in PINN_GATES)

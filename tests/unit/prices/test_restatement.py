@@ -1,4 +1,4 @@
-"""Sessions told from the symbols, and downloads compared."""
+"""Downloads compared: what a vendor did to the past."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ml_assets.prices import PriceHistory, clean_prices, compare_histories, missing_sessions, sessions_from
+from ml_assets.prices import PriceHistory, clean_prices, compare_histories
 from tests.unit.prices.makers import bars, raw
 
 TODAY = dt.date(2030, 1, 1)
@@ -18,37 +18,6 @@ TODAY = dt.date(2030, 1, 1)
 
 def history(frame: pd.DataFrame, symbol: str = "A") -> PriceHistory:
     return clean_prices(raw(frame, symbol), today=TODAY)
-
-
-def test_missing_sessions_within_each_span() -> None:
-    frame = bars(80)
-    histories = [
-        history(frame, "A"),
-        history(frame.drop(frame.index[[10, 11]]), "B"),
-        history(frame[20:], "C"),  # listed later: the days before are not missing
-        history(frame[:50].drop(frame.index[30]), "D"),
-    ]
-    missing = missing_sessions(histories)
-    assert list(missing["B"]) == list(frame.index[[10, 11]])
-    assert list(missing["D"]) == [frame.index[30]]
-    assert missing["A"].empty
-    assert missing["C"].empty
-    assert sessions_from(histories).equals(frame.index.rename("date"))
-
-
-def test_a_day_that_few_have_is_no_session() -> None:
-    frame = bars(40)
-    stray = pd.concat([frame, frame.iloc[[3]].set_axis([pd.Timestamp("2016-09-10")])]).sort_index()
-    histories = [history(frame, "A"), history(frame, "B"), history(stray, "C")]
-    assert pd.Timestamp("2016-09-10") not in sessions_from(histories)
-    assert pd.Timestamp("2016-09-10") in sessions_from(histories, quorum=0.2)
-
-
-def test_sessions_need_symbols_and_a_quorum() -> None:
-    with pytest.raises(ValueError, match="no histories"):
-        sessions_from([])
-    with pytest.raises(ValueError, match="quorum"):
-        sessions_from([history(bars())], quorum=1.0)
 
 
 class TestRestatement:

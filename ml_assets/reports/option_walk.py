@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ml_assets.chains.figures import EXPIRY_EDGES, MONEYNESS_EDGES, bucket_labels
-from ml_assets.chains.forecasts import MODELS
 from ml_assets.chains.smile import COEFFICIENTS, PRIOR
 from ml_assets.chains.walk_forward import OptionWalkForward
 from ml_assets.pinn.serving.pricer import NetworkPricer
+from ml_assets.reports.pages import page, rendered
 from ml_assets.reports.pictures import BLUE, GREY, ORANGE, drawing
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["walk_pages", "walk_table"]
 
 _COLORS = {"sticky_moneyness": ORANGE, "sticky_strike": GREY, "smile": BLUE}
+# In the order of `ml_assets.chains.forecasts.MODELS`, in which the tables list them.
 _NAMES = {
     "last_price": "yesterday's price",
     "flat": "flat vol per expiry",
@@ -31,11 +32,6 @@ _GROUPS = {
     "moneyness": ("strike / forward", bucket_labels(MONEYNESS_EDGES)),
     "expiry": ("time to expiry", bucket_labels(EXPIRY_EDGES, " d")),
 }
-_SIMULATED = (
-    "**These quotes are SIMULATED.** They show that the pipeline works, and nothing about a market. Set "
-    "`ML_ASSETS_OPTIONS` to a folder of your own quotes."
-)
-
 Figures = Mapping[str, Mapping[str, Mapping[str, float]]]
 
 
@@ -51,14 +47,7 @@ def _figures(walk: OptionWalkForward, group: str) -> Figures:
 
 def walk_table(walk: OptionWalkForward) -> str:
     """Figures over all options as Markdown, one row per model."""
-    rows = ["| model | MAE $ | RMSE $ | vol points | R² | inside bid-ask |", "|---|---|---|---|---|---|"]
-    for model in MODELS:
-        row = _figures(walk, "all")["all"][model]
-        rows.append(
-            f"| {_NAMES[model]} | {row['mae']:.3f} | {row['rmse']:.3f} | {row['vol_points']:.2f} | "
-            f"{row['r2']:.4f} | {row['inside']:.1%} |"
-        )
-    return "\n".join(rows)
+    return rendered("option_walk_table.md.j2", figures=_figures(walk, "all")["all"], names=_NAMES).rstrip()
 
 
 def _day_picture(walk: OptionWalkForward) -> bytes:
@@ -114,58 +103,26 @@ def walk_pages(walk: OptionWalkForward, pricer: NetworkPricer) -> dict[str, byte
     """
     place = f"options/{walk.name}"
     pictures = {f"{place}_by_day.png": _day_picture(walk), f"{place}_by_kind.png": _bucket_picture(walk)}
-    return {f"{place}.md": _page(walk, pricer).encode(), **pictures}
-
-
-def _page(walk: OptionWalkForward, pricer: NetworkPricer) -> str:
-    first, last = walk.forecasts["date"].min().date(), walk.forecasts["date"].max().date()
-    parts = [
-        f"# {_label(walk)}Walk forward over option quotes",
-        f"{len(walk.forecasts):,} prices of {walk.days} days, {first} to {last}, from {walk.source}. Each is "
-        f"the price at day t's volatility with day t + 1's forward and discount factor, held against day "
-        f"t + 1's mid and spread.",
-        _SIMULATED if walk.simulated else "",
-        walk_table(walk),
-        _gain(walk),
-        f"{pricer.network_share:.2%} of the prices come from the certified network, the others, outside its "
-        f"domain, from the closed form. The largest distance from the closed form here is "
-        f"${pricer.largest_error:.1e}: **this table measures the forecast of volatility, not the network.** "
-        f"Any exact pricer gives the same figures.",
-        f"![error by day]({walk.name}_by_day.png)",
-        f"![error by kind of option]({walk.name}_by_kind.png)",
-        *(_bucket_table(walk, group) for group in _GROUPS),
-        f"Versions: quotes {walk.versions.quotes[:12]}, network {walk.versions.network[:12]}. What the "
-        f"models and the figures are: docs/OPTION_QUOTES.md.",
-    ]
-    return "\n\n".join(part for part in parts if part) + "\n"
-
-
-def _gain(walk: OptionWalkForward) -> str:
-    """What the smile model adds to sticky strike, in words."""
-    overall = _figures(walk, "all")["all"]
-    share = 1.0 - overall["smile"]["mae"] / overall["sticky_strike"]["mae"]
-    mean, error, won = walk.gain()
-    last = walk.forecasts.iloc[-1]
-    learnt = ", ".join(f"{c} {last[c]:.2f} (prior {p:g})" for c, p in zip(COEFFICIENTS, PRIOR, strict=True))
-    return (
-        f"The smile model's error is {abs(share):.1%} {'below' if share >= 0 else 'above'} sticky strike's: "
-        f"${mean:.3f} a day less, standard error ${error:.3f} over days; it is the better one on {won} of "
-        f"{walk.days} days. Its coefficients on the last day, learnt from earlier days alone: {learnt}."
+    overall, last = _figures(walk, "all")["all"], walk.forecasts.iloc[-1]
+    groups = {}
+    for group, (title, labels) in _GROUPS.items():
+        found = _figures(walk, group)
+        groups[title] = {label: found[label] for label in labels if label in found}
+    text = page(
+        "option_walk_forward.md.j2",
+        walk=walk,
+        pricer=pricer,
+        label=_label(walk),
+        first=walk.forecasts["date"].min().date(),
+        last=walk.forecasts["date"].max().date(),
+        names=_NAMES,
+        figures=overall,
+        share=1.0 - overall["smile"]["mae"] / overall["sticky_strike"]["mae"],
+        gain=walk.gain(),
+        coefficients=[(c, last[c], prior) for c, prior in zip(COEFFICIENTS, PRIOR, strict=True)],
+        groups=groups,
     )
-
-
-def _bucket_table(walk: OptionWalkForward, group: str) -> str:
-    """Mean absolute errors by bucket, as Markdown."""
-    name, labels = _GROUPS[group]
-    figures = _figures(walk, group)
-    titles = " | ".join(f"{_NAMES[model]}, MAE $" for model in MODELS)
-    rows = [f"| {name} | options | {titles} | smile inside bid-ask |", "|---" * (len(MODELS) + 3) + "|"]
-    for label in labels:
-        if label in figures:
-            errors = " | ".join(f"{figures[label][model]['mae']:.3f}" for model in MODELS)
-            smile = figures[label]["smile"]
-            rows.append(f"| {label} | {smile['options']:,.0f} | {errors} | {smile['inside']:.1%} |")
-    return "\n".join(rows)
+    return {f"{place}.md": text, **pictures}
 
 
 def _label(walk: OptionWalkForward) -> str:

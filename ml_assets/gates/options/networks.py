@@ -1,17 +1,77 @@
-"""What the gates of both option networks share: how they name an option, and how they look for arbitrage."""
+"""What the gates of both option networks share: their form, an option in words, the look for arbitrage."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
+from ml_assets.gates._verdict import Tally, Violation, verdict
+from ml_assets.gates.core import Gate, GateResult
+from ml_assets.pinn.american.quantlib import ReferenceMissingError
 from ml_assets.pinn.quotes import Quotes
 
-__all__ = ["Arbitrage", "in_words", "rises_and_butterflies", "worst"]
+__all__ = [
+    "Arbitrage",
+    "NetworkEvidence",
+    "Valuer",
+    "in_words",
+    "network_gate",
+    "rises_and_butterflies",
+    "worst",
+]
 
 Array = npt.NDArray[np.float64]
+
+
+Limits = TypeVar("Limits")
+Valuer = Callable[[Any, Quotes], dict[str, Array]]
+"""How a network is turned into prices; a test plants a broken one, the comparison one of another kind."""
+
+
+@dataclass(frozen=True)
+class NetworkEvidence(Generic[Limits]):
+    """What an option network is judged by.
+
+    Parameters
+    ----------
+    limits
+        What each gate demands.
+    value : callable
+        How the network is turned into prices.
+    verdicts : dict
+        Those given so far, by gate and network: the report of a run asks for them before the guard does.
+    """
+
+    limits: Limits
+    value: Valuer
+    verdicts: dict[tuple[str, Any], GateResult] = field(default_factory=dict, repr=False)
+
+
+Inspection = Callable[[Any, NetworkEvidence[Any], Tally], str]
+"""Network, evidence and tally to what was looked at; raises :class:`Violation` on a finding."""
+
+
+def network_gate(name: str, text: str, inspect: Inspection) -> Gate[Any, NetworkEvidence[Any]]:
+    """Make a gate of an inspection; a missing reference is a finding that says what to install."""
+
+    def look(network: Any, evidence: NetworkEvidence[Any], tally: Tally) -> str:
+        try:
+            return inspect(network, evidence, tally)
+        except ReferenceMissingError as error:
+            raise Violation(str(error)) from error
+
+    def check(network: Any, evidence: NetworkEvidence[Any]) -> GateResult:
+        if (name, network) not in evidence.verdicts:
+            with np.errstate(all="ignore"):  # what is NaN or infinite fails a limit, and that is said then
+                found = verdict(name, lambda tally: look(network, evidence, tally))
+            evidence.verdicts[name, network] = found
+        return evidence.verdicts[name, network]
+
+    return Gate(name, text, check)
 
 
 def in_words(quotes: Quotes, i: int) -> str:
@@ -71,16 +131,13 @@ class Arbitrage:
         """Number of violations."""
         return sum(self.found.values())
 
-    @property
-    def figures(self) -> dict[str, float | int | str]:
-        """Violations in all and by name."""
-        return {"violations": self.total, **self.found}
-
-    def message(self, axes: str) -> str:
-        """Say what was compared and what was found."""
+    def judged(self, tally: Tally, axes: str) -> str:
+        """Say what was compared along ``axes``; a violation is a finding."""
+        tally.checked = self.checked
+        tally.figures |= {"violations": self.total, **self.found}
         text = f"bounds, monotone and convex in {axes} on {self.checked:,} comparisons: "
         text += f"{self.total:,} violations"
         if self.total:
             listed = ", ".join(f"{name} {count:,}" for name, count in self.found.items() if count)
-            text += f" ({listed}); {self.first}"
+            raise Violation(f"{text} ({listed}); {self.first}")
         return text
