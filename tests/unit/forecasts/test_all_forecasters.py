@@ -19,7 +19,7 @@ from ml_assets.forecasts.variance import VARIANCE_SCORING, MambaVariance
 from ml_assets.forecasts.walk_forward import FoldModels, walk_forward
 from ml_assets.mamba import MambaConfig, TrainingRecipe
 from ml_assets.windows.sequences import SequenceConfig, build_sequences
-from tests.unit.volatility.makers import HORIZONS, QUICK, TINY, market
+from tests.unit.forecasts.variance_makers import HORIZONS, QUICK, TINY, market
 
 TARGETS = {
     "direction": (
