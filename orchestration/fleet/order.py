@@ -4,7 +4,9 @@
 
     data of each symbol -> base model of all -> model and report of each symbol -> verdict -> release
                            (the option network beside, then its latency and option quotes: the command)
+    beside direction, where asked for:
     data, model and report of each symbol's variance -> verdict -> release
+    data of each symbol -> median of the fleet -> relative model and report of each -> verdict -> release
 
 A symbol that fails is left out of what follows, and never stops the others. Every step of every symbol is a
 Dagster run of its own.
@@ -21,7 +23,9 @@ from typing import Protocol
 
 import dagster as dg
 
-from ml_assets.forecasts.controls import CONTROLS, VARIANCE_CONTROLS
+from ml_assets.forecasts.controls import CONTROLS
+from ml_assets.forecasts.target import Target
+from ml_assets.forecasts.targets import RELATIVE, VARIANCE
 from ml_assets.storage import ArtifactStore
 from orchestration import pipelines
 from orchestration.fleet.resume import Kept
@@ -35,15 +39,15 @@ __all__ = [
     "DATA",
     "MODELS",
     "NETWORK",
-    "VARIANCE",
+    "PLANS",
     "Direction",
     "Fleet",
+    "Plan",
     "Step",
     "Watcher",
+    "forecast_beside",
     "forecast_direction",
-    "forecast_variance",
     "judge",
-    "variance_symbols",
 ]
 
 
@@ -64,9 +68,57 @@ LATENCY = Step("latency", "option_pipeline", ("latency_benchmark",))
 QUOTES = Step("option quotes", "quotes_pipeline", pipelines.JOBS["quotes_pipeline"])
 VERDICT = Step("verdict", "fleet_verdict", ("promotion",))
 VERDICT_AND_RELEASE = Step("verdict", "fleet_verdict", ("promotion", "release"))
-VARIANCE = Step("variance", "volatility_pipeline", pipelines.VARIANCE)
-VARIANCE_VERDICT = Step("verdict on variance", "volatility_verdict", ("volatility_promotion",))
 RELEASE = Step("release", "fleet_verdict", ("release",))
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How a target is forecast beside direction.
+
+    Parameters
+    ----------
+    target : Target
+    command : str
+        Name of the command, and of the setting that makes automatic runs do it.
+    models : Step
+        Of each symbol; its last assets are the target's weights and report.
+    verdict : Step
+        Over the fleet.
+    first : Step, optional
+        Of each symbol, before anything is made of all of them.
+    shared : Step, optional
+        What is made of all symbols, between `first` and `models`.
+    """
+
+    target: Target
+    command: str
+    models: Step
+    verdict: Step
+    first: Step | None = None
+    shared: Step | None = None
+
+    def symbols(self, chosen: Sequence[str]) -> list[str]:
+        """The chosen symbols with the controls of this target, without those of others."""
+        return [*(s for s in chosen if s not in CONTROLS), *self.target.controls]
+
+
+PLANS: tuple[Plan, ...] = (
+    Plan(
+        VARIANCE,
+        "volatility",
+        Step("variance", "volatility_pipeline", pipelines.VARIANCE),
+        Step("verdict on variance", "volatility_verdict", (VARIANCE.verdicts,)),
+    ),
+    Plan(
+        RELATIVE,
+        "relative",
+        Step("relative direction", "relative_pipeline", pipelines.RELATIVE),
+        Step("verdict on relative direction", "relative_verdict", (RELATIVE.verdicts,)),
+        first=Step("prices", "relative_pipeline", ("raw_prices",)),
+        shared=Step("median of the fleet", "median_pipeline", pipelines.JOBS["median_pipeline"]),
+    ),
+)
+"""Every target but direction, which is part of each run."""
 
 
 class Watcher(Protocol):
@@ -261,25 +313,29 @@ def judge(fleet: Fleet, *, options: bool = False) -> list[RunOutcome]:
     return [*before, fleet.once(VERDICT_AND_RELEASE if measured else VERDICT)]
 
 
-def variance_symbols(chosen: Sequence[str]) -> list[str]:
-    """The chosen symbols with the controls of variance, without those of direction."""
-    return [*(s for s in chosen if s not in CONTROLS), *VARIANCE_CONTROLS]
-
-
-def forecast_variance(fleet: Fleet, symbols: Sequence[str]) -> tuple[dict[str, RunOutcome], list[RunOutcome]]:
-    """Make each symbol's variance, judge it, and renew the release where the rest of it is there.
+def forecast_beside(
+    fleet: Fleet, plan: Plan, symbols: Sequence[str]
+) -> tuple[dict[str, RunOutcome], list[RunOutcome]]:
+    """Forecast a target of each symbol, judge it, and renew the release where the rest of it is there.
 
     Returns
     -------
     dict of str to RunOutcome
         By symbol.
     list of RunOutcome
-        Of the verdict, and of the release if there was one.
+        Of what is made of all symbols, of the verdict, and of the release, as far as the work came.
     """
+    others: list[RunOutcome] = []
     with fleet.workers(len(symbols)) as workers:
-        outcomes = fleet.each(workers, VARIANCE, symbols)
-    verdict = fleet.once(VARIANCE_VERDICT)
-    others = [verdict]
-    if verdict.success and all(current(fleet.store, a) for a in ("promotion", "latency_benchmark")):
+        before = {} if plan.first is None else fleet.each(workers, plan.first, symbols)
+        ready = [symbol for symbol in symbols if symbol not in before or before[symbol].success]
+        if plan.shared is not None:
+            kept = bool(before) and all(before[symbol].kept for symbol in ready)
+            others.append(fleet.once(plan.shared, keep=kept))
+            if not others[-1].success:
+                return before, others
+        outcomes = {**before, **fleet.each(workers, plan.models, ready, before)}
+    others.append(fleet.once(plan.verdict))
+    if others[-1].success and all(current(fleet.store, a) for a in ("promotion", "latency_benchmark")):
         others.append(fleet.once(RELEASE))
     return outcomes, others
