@@ -129,21 +129,27 @@ def median_causal(median: FleetMedian, evidence: MedianEvidence) -> GateResult:
     rng = np.random.default_rng(evidence.seed)
 
     def inspect(tally: Tally) -> str:
-        for place in sorted(rng.choice(np.arange(1, len(median.sessions)), size=3)):
-            end = pd.Timestamp(median.sessions[place])
+        days = median.sessions
+        # Before the first stock leaves: who forgets it afterwards says something else of that time.
+        left = min(np.datetime64(s.index[-1], "D") for s in evidence.closes.values())
+        chosen = [*rng.choice(np.arange(1, len(days)), size=3), np.searchsorted(days, left) - 1]
+        for place in sorted({int(place) for place in chosen if place > 0}):
+            end = pd.Timestamp(days[place])
             known = {name: s.loc[:end] for name, s in evidence.closes.items() if s.index[0] <= end}
-            if len(known) < FEWEST:
-                continue
             redrawn = {name: _redrawn(s, end, rng) for name, s in evidence.closes.items()}
             for change, closes in (("cut", known), ("redrawn", redrawn)):
-                tally.checked += _require_same(median, evidence.rebuild(closes), place + 1, f"{change} later")
+                if len(closes) >= FEWEST:
+                    again = evidence.rebuild(closes)
+                    tally.checked += _require_same(median, again, place + 1, f"{change} after {end.date()}")
         last = max(evidence.closes, key=lambda name: evidence.closes[name].index[0])
         joined = np.datetime64(evidence.closes[last].index[0], "D")
         others = {name: s for name, s in evidence.closes.items() if name != last}
         if len(others) >= FEWEST:
             before = int(np.searchsorted(median.sessions, joined))
             again = evidence.rebuild(others)
-            tally.checked += 1 + _require_same(median, again, before, f"without {last}, which joins then")
+            tally.checked += 1 + _require_same(
+                median, again, before, f"built without {last}, which joins after it"
+            )
         return f"{tally.checked} sessions are the same whatever comes later"
 
     return verdict("causal", inspect)
@@ -162,7 +168,7 @@ def _require_same(held: FleetMedian, again: FleetMedian, first: int, change: str
         mine, theirs = getattr(held, name)[:first], getattr(again, name)[:first]
         require(
             bit_equal(mine, theirs),
-            f"{name} up to {held.sessions[first - 1]} change when days after it are {change}",
+            f"{name} up to {held.sessions[first - 1]} are others where the fleet is {change}",
         )
     return first
 
