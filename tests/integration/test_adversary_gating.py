@@ -204,7 +204,7 @@ def test_interrupt_ends_the_command_not_only_the_symbol() -> None:
 
     defs = dg.Definitions(
         assets=[long], jobs=[dg.define_asset_job("job", dg.AssetSelection.assets("long"))],
-        executor=dg.in_process_executor,
+        executor=dg.in_process_executor, resources={"settings": Settings()},
     )  # fmt: skip
     with dg.instance_for_test() as instance, pytest.raises(KeyboardInterrupt):
         run_job(defs, instance, "job")
