@@ -166,7 +166,9 @@ def keeping(
         return
     if every < 0:
         raise ValueError(f"checkpoint_seconds is {every}: give 0 (after every step) or more")
-    folder = CheckpointFolder(Path(root) / training, decode=TrainingState.from_bytes, note=note)
+    folder = CheckpointFolder[TrainingState](
+        Path(root) / training, decode=TrainingState.from_bytes, note=note
+    )
     stopped = False
     with stop_on_signal() as request:
         try:

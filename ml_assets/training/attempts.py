@@ -228,7 +228,7 @@ class Attempts:
             self._handler.full_batch,
         )
         digest.update(str(settings).encode())
-        return CheckpointFolder(root / digest.hexdigest()[:16], keep=self._handler.keep_checkpoints)
+        return CheckpointFolder[Snapshot](root / digest.hexdigest()[:16], keep=self._handler.keep_checkpoints)
 
     def _resume(self) -> int:
         """Go on from the newest checkpoint, with the batch that it was made with."""

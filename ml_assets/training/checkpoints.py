@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Generic, Protocol, TypeVar, overload
+from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -113,17 +113,6 @@ class CheckpointFolder(Generic[T]):
         Told when the disk is full, in words that are the same each time; the log has the figures.
     """
 
-    @overload
-    def __init__(self: CheckpointFolder[Snapshot], folder: str | Path, *, keep: int = ...) -> None: ...
-    @overload
-    def __init__(
-        self,
-        folder: str | Path,
-        *,
-        keep: int = ...,
-        decode: Callable[[bytes], T],
-        note: Callable[[str], None] = ...,
-    ) -> None: ...
     def __init__(
         self,
         folder: str | Path,

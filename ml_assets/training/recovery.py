@@ -67,10 +67,8 @@ class TrainingErrorHandler(Recovery):
         seed: int = 0,
         record: TrainingRecord | None = None,
     ) -> None:
-        if min_batch_size < 1:
-            raise ValueError(f"min_batch_size is {min_batch_size}; give 1 or more")
-        if initial_batch_size < 1:
-            raise ValueError(f"initial_batch_size is {initial_batch_size}; give 1 or more")
+        if (size := min(initial_batch_size, min_batch_size)) < 1:
+            raise ValueError(f"a batch size is {size}; give 1 or more")
         if not 0 < rate_factor < 1:
             raise ValueError(f"rate_factor is {rate_factor}; give a number between 0 and 1")
         if not explosion_factor > 0:

@@ -18,7 +18,8 @@ from ml_assets.gates.models.lineage import one_lineage
 from ml_assets.prices.simulated import simulate
 from ml_assets.storage import ArtifactStore, Certificate, GateVerdict, NotCertified, ProcessId, certify
 from orchestration.fleet.run import run_job
-from orchestration.gating.asset import KEEP, REFUSALS, Staged, collect_gates, gated_asset
+from orchestration.gating import Staged, collect_gates, gated_asset
+from orchestration.gating.asset import KEEP, REFUSALS
 from orchestration.gating.io_manager import GatedIOManager
 from orchestration.instance import PROCESS, open_instance
 from orchestration.settings import Settings

@@ -8,7 +8,7 @@ import pytest
 from ml_assets.mamba import MambaConfig, MambaWeights, train_mamba
 from ml_assets.mamba.trainer import Trainer
 from ml_assets.training import TrainingError, TrainingRecord
-from ml_assets.training.backend import keras, tf
+from ml_assets.training.backend import tf
 from tests.unit.mamba.sample import QUICK, TINY, augmented
 
 WHOLE, WINDOW, FEATURES = 16, 24, 5
@@ -69,16 +69,3 @@ def test_what_goes_wrong_besides_cannot_be_repeated(monkeypatch):
     monkeypatch.setattr(Trainer, "epoch", out_of_memory)
     with pytest.raises(TrainingError, match=r"cannot be repeated now: ResourceExhaustedError: OOM"):
         train_mamba(augmented(), TINY, QUICK, record=TrainingRecord())
-
-
-def test_predictions_are_made_where_the_model_was_trained():
-    """On a machine with a GPU, sums have another order there: the gate on reloading would fail."""
-    from ml_assets.mamba import predict
-
-    weights = train_mamba(augmented(), TINY, QUICK)
-    for device in ("default", "cpu"):
-        moved = replace(weights, recovery=TrainingRecord(device=device))
-        predict.predict_outputs(moved, augmented().X_val[:1])
-        model, _ = predict._shared_model(TINY, weights.window, len(weights.feature_names), device)
-        place = keras.ops.convert_to_tensor(model.trainable_variables[0]).device
-        assert place.endswith("CPU:0")
