@@ -1,7 +1,7 @@
 """Child programs that materialize assets and are disturbed: ``python -m tests.integration.recovering NAME``.
 
-``weights ROOT`` trains the model of one walk, ``little_memory ROOT MEGABYTES`` does so in an address space
-that is too small for whole batches.
+``weights ROOT`` trains the model of one walk, ``little_memory ROOT MEGABYTES`` does so while the address
+space is too small for whole batches.
 """
 
 from __future__ import annotations
@@ -42,20 +42,29 @@ def weights(root: str) -> int:
 
 
 def little_memory(root: str, megabytes: str) -> int:
-    """A model so large that a batch does not fit, and a part of it does; TensorFlow's own error, no other."""
-    from ml_assets.mamba import MambaConfig, TrainingRecipe
+    """Batches so large that one does not fit, and a part of it does; TensorFlow's own error, no other."""
+    from ml_assets.mamba import MambaWeights, TrainingRecipe, recipe
     from ml_assets.training.backend import tf
     from orchestration.assets import training
 
-    training.MambaConfig = partial(MambaConfig, d_model=128, d_state=64)  # type: ignore[misc]
+    train = recipe.train_mamba
+
+    def limited(*arguments: Any, **options: Any) -> MambaWeights:
+        used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+        _, hard = resource.getrlimit(resource.RLIMIT_AS)
+        resource.setrlimit(resource.RLIMIT_AS, (used + int(megabytes) * 2**20, hard))
+        try:
+            return train(*arguments, **options)
+        finally:  # SQLite cannot map its files in what is left
+            resource.setrlimit(resource.RLIMIT_AS, (hard, hard))
+
+    recipe.train_mamba = limited
+
     training.TrainingRecipe = partial(  # type: ignore[misc]
-        TrainingRecipe, batch_size=128, stride=2, jit_compile=False
+        TrainingRecipe, batch_size=4096, jit_compile=False
     )
     tf.constant(1.0) + 1.0  # TensorFlow's own threads and arenas come first
     with prepared(Path(root), epochs=1) as project:
-        used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-        limit = used + int(megabytes) * 2**20
-        resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
         return _train(project)
 
 
