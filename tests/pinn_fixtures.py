@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,18 +13,22 @@ import pytest
 from ml_assets.gates.options.european import pinn_gates
 from ml_assets.pinn import Domain, LatencyReport, PinnRecipe, PinnWeights
 from ml_assets.pinn.european.weights import initial_parameters
+from ml_assets.pinn.serving.certified import STORE_VARIABLE
 from ml_assets.pinn.serving.latency import Peer
 from ml_assets.pinn.serving.timing import Timing
+from ml_assets.pinn.weights import NetworkWeights
 from ml_assets.storage import ArtifactStore, FileLock, GateVerdict, certify
 
 __all__ = [
     "ALIAS",
+    "imported_by_serving",
     "latency_report",
     "pinn_store",
     "publish",
     "quick_weights",
     "random_weights",
     "shared_folder",
+    "tensors",
 ]
 
 ALIAS = "models/pinn/option_pricing/option_pricing.npz"
@@ -100,3 +106,26 @@ def latency_report(milliseconds: float = 0.1) -> LatencyReport:
             Peer("QuantLib", missing="not installed: pip install -e '.[benchmarks]'"),
         ),
     )
+
+
+def tensors(weights: NetworkWeights) -> list[tuple[object, object]]:
+    """Layers as the training takes them."""
+    import tensorflow as tf
+
+    pairs = zip(weights.kernels, weights.biases, strict=True)
+    return [(tf.constant(kernel), tf.constant(bias)) for kernel, bias in pairs]
+
+
+def imported_by_serving(store: Path, *prices: str) -> set[str]:
+    """Which heavy packages a fresh process has loaded after these calls of a ``cache``."""
+    lines = ["import sys", "from ml_assets.pinn import PINNCache", "cache = PINNCache()", *prices]
+    done = subprocess.run(
+        [sys.executable, "-c", "\n".join([*lines, "print(' '.join(sys.modules))"])],
+        env={**os.environ, STORE_VARIABLE: str(store)},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
+    )
+    heavy = {"tensorflow", "keras", "pandas", "dagster", "h5py", "QuantLib", "matplotlib", "jinja2"}
+    return heavy & set(done.stdout.split())

@@ -154,7 +154,7 @@ def _processes(settings: Settings) -> int:
 
 @contextmanager
 def process(graph: Graph, settings: Settings, tags: Mapping[str, str]) -> Iterator[ProcessPoolExecutor]:
-    """A pool of one process that is ready for `work`; an error in the block ends it amid its task.
+    """A pool of one process that does `work`, and ends with the block, be it amid a task.
 
     It also ends with this process, however that one ends: the pools of the standard library would leave it
     behind, waiting for tasks for ever.
@@ -167,12 +167,9 @@ def process(graph: Graph, settings: Settings, tags: Mapping[str, str]) -> Iterat
     pool.submit(os.getpid)  # the first task starts the process: its imports take seconds
     try:
         yield pool
-    except BaseException:
-        lifeline.close()
-        raise
     finally:
-        pool.shutdown()
         lifeline.close()
+        pool.shutdown()
         theirs.close()
 
 

@@ -10,8 +10,9 @@ import dagster as dg
 
 from ml_assets.storage import ArtifactStore, Certificate, NotCertified
 from ml_assets.storage.artifact import Artifact
-from orchestration.gating.asset import KEEP, LATER, READ, REFUSALS, SHA256, Candidate, Certified, Refusal
+from orchestration.gating.asset import KEEP, LATER, READ, REFUSALS, SHA256
 from orchestration.gating.decoding import decode as decode_known
+from orchestration.gating.values import Candidate, Certified, Refusal
 from orchestration.gating.verification import State, Verdict, Version, verdict, version_of
 
 __all__ = ["GatedIOManager"]

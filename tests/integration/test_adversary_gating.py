@@ -18,7 +18,8 @@ from ml_assets.gates.models.lineage import one_lineage
 from ml_assets.prices.simulated import simulate
 from ml_assets.storage import ArtifactStore, Certificate, GateVerdict, NotCertified, ProcessId, certify
 from orchestration.fleet.run import run_job
-from orchestration.gating.asset import KEEP, REFUSALS, Staged, collect_gates, gated_asset
+from orchestration.gating import Staged, collect_gates, gated_asset
+from orchestration.gating.asset import KEEP, REFUSALS
 from orchestration.gating.io_manager import GatedIOManager
 from orchestration.instance import PROCESS, open_instance
 from orchestration.settings import Settings
@@ -203,7 +204,7 @@ def test_interrupt_ends_the_command_not_only_the_symbol() -> None:
 
     defs = dg.Definitions(
         assets=[long], jobs=[dg.define_asset_job("job", dg.AssetSelection.assets("long"))],
-        executor=dg.in_process_executor,
+        executor=dg.in_process_executor, resources={"settings": Settings()},
     )  # fmt: skip
     with dg.instance_for_test() as instance, pytest.raises(KeyboardInterrupt):
         run_job(defs, instance, "job")

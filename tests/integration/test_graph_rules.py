@@ -225,7 +225,10 @@ def test_every_gate_that_an_asset_declares_it_brings() -> None:
         function = inspect.unwrap(asset.op.compute_fn.decorated_fn)  # type: ignore[union-attr]
         body = ast.parse(inspect.getsource(inspect.getmodule(function)))  # type: ignore[arg-type]
         definition = next(
-            n for n in ast.walk(body) if isinstance(n, ast.FunctionDef) and n.name == function.__name__
+            n
+            for n in ast.walk(body)
+            # Its name in the source: one function may make the assets of several targets.
+            if isinstance(n, ast.FunctionDef) and n.name == function.__code__.co_name
         )
         calls = [
             n

@@ -23,7 +23,8 @@ import dagster as dg
 from ml_assets.gates.core import GateResult
 from ml_assets.storage import ArtifactStore, GateVerdict, certify
 from ml_assets.storage.artifact import JsonArtifact
-from orchestration.gating.asset import SHA256, Candidate, Staged, collect_gates, gated_asset, verified
+from orchestration.gating import Candidate, Staged, collect_gates, gated_asset, verified
+from orchestration.gating.asset import SHA256
 from orchestration.gating.io_manager import GatedIOManager
 from orchestration.settings import Settings
 

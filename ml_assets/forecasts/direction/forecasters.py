@@ -7,7 +7,7 @@ forecasts 1 or 0.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -111,16 +111,7 @@ class Trees:
 
     @cached_property
     def _fitted(self) -> Any:
-        from sklearn.ensemble import HistGradientBoostingClassifier
-        from threadpoolctl import threadpool_limits
-
-        if self.up.all() or not self.up.any():
-            return None
-        model = HistGradientBoostingClassifier(
-            max_iter=100, learning_rate=0.05, max_leaf_nodes=7, early_stopping=False, random_state=self.seed
-        )
-        with threadpool_limits(1):
-            return model.fit(self.X, self.up)
+        return None if self.up.all() or not self.up.any() else _grown(self.to_bytes())
 
     def forecast(self, rows: FoldRows) -> Floats:
         """Probability of a rise, shape (n, 1)."""
@@ -137,6 +128,20 @@ class Trees:
         if header.get("kind") != "trees":
             raise ValueError(f"these bytes hold {header.get('kind')!r}, not the rows of boosted trees")
         return cls(arrays["X"], arrays["up"], header["seed"])
+
+
+@lru_cache(maxsize=8)
+def _grown(rows: bytes) -> Any:
+    """Fit to the rows that these bytes hold; for the folds of one symbol, report and gate share the fits."""
+    from sklearn.ensemble import HistGradientBoostingClassifier
+    from threadpoolctl import threadpool_limits
+
+    trees = Trees.from_bytes(rows)
+    model = HistGradientBoostingClassifier(
+        max_iter=100, learning_rate=0.05, max_leaf_nodes=7, early_stopping=False, random_state=trees.seed
+    )
+    with threadpool_limits(1):
+        return model.fit(trees.X, trees.up)
 
 
 def majority_rises(returns: Floats) -> bool:

@@ -22,9 +22,10 @@ from threadpoolctl import threadpool_limits
 
 from ml_assets.gates.options.european import pinn_gates
 from ml_assets.pinn.adam import adam
-from ml_assets.pinn.european.physics import propagate
+from ml_assets.pinn.european.physics import propagate, unflatten
 from ml_assets.pinn.optimization import Problem, recovering
 from ml_assets.pinn.quotes import Quotes
+from ml_assets.pinn.weights import glorot_parameters
 from ml_assets.training.backend import tf
 
 __all__ = ["SoftNetwork", "SoftRecipe", "compare_soft", "l_bfgs", "train_soft"]
@@ -135,23 +136,8 @@ def _shapes(recipe: SoftRecipe) -> tuple[tuple[int, int], ...]:
     return (5, width), *((width, width) for _ in range(recipe.depth - 1)), (width, 2)
 
 
-def _unflatten(parameters: Any, shapes: tuple[tuple[int, int], ...]) -> list[tuple[Any, Any]]:
-    layers, at = [], 0
-    for fan_in, fan_out in shapes:
-        kernel = tf.reshape(parameters[at : at + fan_in * fan_out], [fan_in, fan_out])
-        at += fan_in * fan_out
-        layers.append((kernel, parameters[at : at + fan_out]))
-        at += fan_out
-    return layers
-
-
 def _initial(recipe: SoftRecipe) -> Array:
-    """Glorot-uniform kernels, zero biases."""
-    rng, parts = np.random.default_rng(recipe.seed), []
-    for fan_in, fan_out in _shapes(recipe):
-        limit = np.sqrt(6.0 / (fan_in + fan_out))
-        parts += [rng.uniform(-limit, limit, fan_in * fan_out), np.zeros(fan_out)]
-    return np.concatenate(parts)
+    return glorot_parameters(_shapes(recipe), recipe.seed, output_bias=0.0)
 
 
 def _jet(layers: list[tuple[Any, Any]], inputs: Any) -> _Jet:
@@ -190,7 +176,7 @@ def _compile(shapes: tuple[tuple[int, int], ...], weight: float) -> Callable[...
     def loss_and_gradient(parameters: Any, *points: Any) -> tuple[Any, Any]:
         with tf.GradientTape() as tape:
             tape.watch(parameters)
-            loss = _loss(_unflatten(parameters, shapes), points, weight)
+            loss = _loss(unflatten(parameters, shapes), points, weight)
         return loss, tape.gradient(loss, parameters)
 
     compiled: Callable[..., tuple[Any, Any]] = tf.function(
@@ -233,7 +219,7 @@ def train_soft(recipe: SoftRecipe | None = None) -> SoftNetwork:
         x = _initial(recipe)
         for minimizer in minimizers:
             x = minimizer(problem.objective, x, resample=problem.resample)
-    return SoftNetwork(_unflatten(tf.constant(x), _shapes(recipe)))
+    return SoftNetwork(unflatten(tf.constant(x), _shapes(recipe)))
 
 
 def compare_soft(recipe: SoftRecipe | None = None) -> dict[str, float | int | str]:

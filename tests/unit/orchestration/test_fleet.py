@@ -8,6 +8,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from ml_assets.storage import ArtifactStore
 from orchestration.fleet.run import register_symbols, run_job
 from orchestration.instance import open_instance, prepare_home
 from orchestration.partitions import SYMBOLS
@@ -37,6 +38,22 @@ def test_passing_run(instance: dg.DagsterInstance, tmp_path: Path) -> None:
     run = instance.get_run_by_id(outcome.run_id)
     assert run is not None  # the UI shows it
     assert run.is_success
+
+
+def test_settings_in_force_stand_in_tags_metadata_and_certificate(
+    instance: dg.DagsterInstance, tmp_path: Path
+) -> None:
+    outcome = run_job(definitions(tmp_path, epochs=3), instance, "words", partition="APPLE")
+    run = instance.get_run_by_id(outcome.run_id)
+    assert run is not None
+    assert run.tags["gated-mamba/settings"] == "epochs=3"
+    newest = instance.get_latest_materialization_event(dg.AssetKey("word"))
+    assert newest is not None
+    assert newest.asset_materialization is not None
+    assert newest.asset_materialization.metadata["settings_changed"].value == {"epochs": "3"}
+    certificate = ArtifactStore(tmp_path).current("word", "APPLE")
+    assert certificate is not None
+    assert certificate.settings == Settings(epochs=3).in_force()
 
 
 def test_refused_run_names_the_gates_that_refused(instance: dg.DagsterInstance, tmp_path: Path) -> None:

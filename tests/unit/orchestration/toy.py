@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import dagster as dg
 
@@ -41,12 +41,12 @@ def word(context: dg.AssetExecutionContext) -> Staged:
     )
 
 
-def definitions(root: Path) -> dg.Definitions:
+def definitions(root: Path, **settings: Any) -> dg.Definitions:
     store = ArtifactStore(root)
     manager = GatedIOManager(store, collect_gates([word]), wait_seconds=0.1, wait_tries=1)
     return dg.Definitions(
         assets=[word],
-        resources={"store": store, "settings": Settings(), "io_manager": manager},
+        resources={"store": store, "settings": Settings(**settings), "io_manager": manager},
         jobs=[dg.define_asset_job("words", dg.AssetSelection.assets(word))],
         executor=dg.in_process_executor,
     )

@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ml_assets.pinn.american import AmericanDomain, AmericanRecipe, AmericanWeights
+from ml_assets.pinn.american import AmericanDomain, AmericanRecipe
 from ml_assets.pinn.american.boundary import boundary, boundary_jet, perpetual_log
 from ml_assets.pinn.american.premium import quadrature, reduced_put
 from tests.american_fixtures import random_american
+from tests.pinn_fixtures import tensors
 
 tf = pytest.importorskip("tensorflow")
 physics = pytest.importorskip("ml_assets.pinn.american.physics")
@@ -20,11 +21,6 @@ training = pytest.importorskip("ml_assets.pinn.american.training")
 
 TINY = AmericanRecipe(adam_steps=20, bfgs_iterations=30, points=128, nodes=8, width=6, resample_every=15)
 DOMAIN = AmericanDomain()
-
-
-def tensors(weights: AmericanWeights) -> list[tuple[object, object]]:
-    pairs = zip(weights.kernels, weights.biases, strict=True)
-    return [(tf.constant(kernel), tf.constant(bias)) for kernel, bias in pairs]
 
 
 @pytest.mark.parametrize("depth", [1, 2, 3])

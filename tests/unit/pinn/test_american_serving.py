@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,7 +16,7 @@ from ml_assets.pinn.serving import certified
 from ml_assets.storage import ArtifactStore, GateVerdict, NotCertified, certify
 from ml_assets.storage.artifact import Artifact
 from tests.american_fixtures import random_american
-from tests.pinn_fixtures import random_weights
+from tests.pinn_fixtures import imported_by_serving, random_weights
 
 AT = {"S": 100.0, "K": 105.0, "tau": 0.5, "r": 0.05, "sigma": 0.25, "option_type": "put", "q": 0.02}
 
@@ -161,24 +158,9 @@ def test_serving_american_options_imports_neither_tensorflow_nor_quantlib(
     american_quick: AmericanWeights, tmp_path: Path
 ) -> None:
     publish(tmp_path, american_quick)
-    code = (
-        "import sys\n"
-        "from ml_assets.pinn import PINNCache\n"
-        "cache = PINNCache()\n"
-        "cache.predict_with_cache(S=100, K=100, tau=0.5, q=0.02, option_type='put', exercise='american')\n"
-        "cache.predict_with_cache(S=100, K=100, tau=9.0, q=0.02, option_type='put', exercise='american')\n"
-        "heavy = {'tensorflow', 'keras', 'pandas', 'dagster', 'QuantLib', 'matplotlib'}\n"
-        "print(sorted(heavy & set(sys.modules)))\n"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        env={**os.environ, certified.STORE_VARIABLE: str(tmp_path)},
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=120,
-    )
-    assert done.stdout.strip() == "[]"
+    put = "S=100, K=100, q=0.02, option_type='put', exercise='american'"
+    calls = [f"cache.predict_with_cache({put}, tau={tau})" for tau in (0.5, 9.0)]
+    assert not imported_by_serving(tmp_path, *calls)
 
 
 def test_artifact_round_trip_is_exact() -> None:

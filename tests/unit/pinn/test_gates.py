@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from ml_assets.gates.core import GateResult
-from ml_assets.gates.options.european import PinnThresholds, pinn_gates, wide_grid
+from ml_assets.gates.options.european import PINN_GATES, PinnThresholds, pinn_gates, wide_grid
+from ml_assets.gates.options.networks import NetworkEvidence
 from ml_assets.pinn import PinnWeights
 from ml_assets.pinn.european.greeks import value_network
 from ml_assets.pinn.quotes import Quotes
@@ -127,3 +128,20 @@ def test_thresholds_are_in_one_place(quick_weights: PinnWeights) -> None:
     results = {result.gate: result for result in pinn_gates(quick_weights, strict)}
     assert not results["pinn_price"].passed
     assert "limit 1e-15" in results["pinn_price"].message
+
+
+def test_a_verdict_is_kept_for_the_same_bytes_alone() -> None:
+    asked = []
+
+    def value(network: PinnWeights, quotes: Quotes) -> Values:
+        asked.append(network.seed)
+        return value_network(network, quotes)
+
+    evidence, first = NetworkEvidence(PinnThresholds(), value), random_weights(1)
+    arbitrage = PINN_GATES[-1]
+    verdict = arbitrage.check(first, evidence)
+    count = len(asked)
+    assert arbitrage.check(PinnWeights.from_bytes(first.to_bytes()), evidence) is verdict
+    assert len(asked) == count
+    arbitrage.check(replace(first, seed=first.seed + 1), evidence)
+    assert len(asked) == 2 * count

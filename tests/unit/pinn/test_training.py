@@ -11,7 +11,7 @@ import pytest
 from ml_assets.gates.options.european import pinn_gates
 from ml_assets.pinn import Domain, OptionPricingPINN, PinnRecipe, PinnWeights
 from ml_assets.pinn.european.ansatz import network_jet, small_leg
-from tests.pinn_fixtures import random_weights
+from tests.pinn_fixtures import random_weights, tensors
 
 tf = pytest.importorskip("tensorflow")
 physics = pytest.importorskip("ml_assets.pinn.european.physics")
@@ -20,23 +20,18 @@ training = pytest.importorskip("ml_assets.pinn.european.training")
 TINY = PinnRecipe(adam_steps=20, bfgs_iterations=40, points=128, width=6, resample_every=15)
 
 
-def _tensors(weights: PinnWeights) -> list[tuple[object, object]]:
-    pairs = zip(weights.kernels, weights.biases, strict=True)
-    return [(tf.constant(kernel), tf.constant(bias)) for kernel, bias in pairs]
-
-
 @pytest.mark.parametrize("depth", [1, 2, 3])
 def test_tensorflow_and_numpy_are_one_ansatz(depth: int) -> None:
     weights = random_weights(4, width=12, depth=depth)
     z, s = training.collocation(512, weights.domain, seed=3)
     points = physics.points_from(z, s, weights.domain)
     feature_s = 2.0 / weights.domain.s_max
-    found = physics.network_jet_tf(_tensors(weights), points, feature_s)
+    found = physics.network_jet_tf(tensors(weights), points, feature_s)
     for tensor, array in zip(found, network_jet(weights, z, s), strict=True):
         np.testing.assert_allclose(tensor.numpy(), array, rtol=1e-12, atol=1e-12)
     leg = small_leg(weights, z * s, s)
     expected = s * np.exp(0.25 * z * z) * (leg.s / (2 * s) - 0.5 * leg.aa + 0.125 * leg.y)
-    residual = physics.residual(_tensors(weights), points, feature_s)[1].numpy()
+    residual = physics.residual(tensors(weights), points, feature_s)[1].numpy()
     np.testing.assert_allclose(residual, expected, rtol=1e-9, atol=1e-12 * np.abs(expected).max())
 
 
@@ -170,7 +165,7 @@ def _legs_product(weights: PinnWeights, z, s):  # type: ignore[no-untyped-def]
     f = tf.stack(
         [0.25 * tf.math.log1p(z2) - 0.5, 1.0 - 8.0 / (4.0 + z2), 2.0 * s / weights.domain.s_max - 1.0], 1
     )
-    for i, (kernel, bias) in enumerate(_tensors(weights)):
+    for i, (kernel, bias) in enumerate(tensors(weights)):
         f = f @ kernel + bias
         f = tf.tanh(f) if i < weights.depth else f
     return s * s * tf.exp(f[:, 0] - 0.5 * z2)
