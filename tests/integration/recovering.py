@@ -1,14 +1,8 @@
-"""Child programs that materialize assets and are disturbed: ``python -m tests.integration.recovering NAME``.
-
-``weights ROOT`` trains the model of one walk, ``little_memory ROOT MEGABYTES`` does so while the address
-space is too small for whole batches.
-"""
+"""A child program that trains one walk: ``python -m tests.integration.recovering weights ROOT``."""
 
 from __future__ import annotations
 
-import resource
 import sys
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -41,33 +35,6 @@ def weights(root: str) -> int:
         return _train(project)
 
 
-def little_memory(root: str, megabytes: str) -> int:
-    """Batches so large that one does not fit, and a part of it does; TensorFlow's own error, no other."""
-    from ml_assets.mamba import MambaWeights, TrainingRecipe, recipe
-    from ml_assets.training.backend import tf
-    from orchestration.assets import training
-
-    train = recipe.train_mamba
-
-    def limited(*arguments: Any, **options: Any) -> MambaWeights:
-        used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-        _, hard = resource.getrlimit(resource.RLIMIT_AS)
-        resource.setrlimit(resource.RLIMIT_AS, (used + int(megabytes) * 2**20, hard))
-        try:
-            return train(*arguments, **options)
-        finally:  # SQLite cannot map its files in what is left
-            resource.setrlimit(resource.RLIMIT_AS, (hard, hard))
-
-    recipe.train_mamba = limited
-
-    training.TrainingRecipe = partial(  # type: ignore[misc]
-        TrainingRecipe, batch_size=4096, jit_compile=False
-    )
-    tf.constant(1.0) + 1.0  # TensorFlow's own threads and arenas come first
-    with prepared(Path(root), epochs=1) as project:
-        return _train(project)
-
-
 def _train(project: Project) -> int:
     outcome = project.run_symbol(SYMBOL, "mamba_weights")
     print(outcome.reason)
@@ -75,5 +42,5 @@ def _train(project: Project) -> int:
 
 
 if __name__ == "__main__":
-    programs = {f.__name__: f for f in (weights, little_memory)}
+    programs = {f.__name__: f for f in (weights,)}
     sys.exit(programs[sys.argv[1]](*sys.argv[2:]))
