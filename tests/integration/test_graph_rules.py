@@ -15,6 +15,7 @@ from typing import Any
 import dagster as dg
 import pytest
 
+from ml_assets.gates.core import Gate, GateResult
 from ml_assets.storage import ArtifactStore
 from orchestration import definitions
 from orchestration.gating import Staged, collect_gates, gated_asset, verified
@@ -152,10 +153,14 @@ def _reader(context: dg.AssetExecutionContext, up: object) -> Staged:
     raise NotImplementedError
 
 
+def _judge(value: object, evidence: object) -> GateResult:
+    raise NotImplementedError
+
+
 def gated(function: Callable[..., Staged] = _staged, **options: Any) -> dg.AssetsDefinition:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Parameter `backfill_policy`")
-        return gated_asset(gates={"g": "a gate"}, **options)(function)
+        return gated_asset(gates=[Gate("g", "a gate", _judge)], **options)(function)
 
 
 @dg.asset
