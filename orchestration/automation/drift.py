@@ -18,8 +18,8 @@ from ml_assets.forecasts.targets import DIRECTION, RELATIVE, VARIANCE
 from ml_assets.prices import PriceFileError, PriceSource, PriceSourceError
 from ml_assets.storage import ArtifactStore, NotCertified
 from orchestration.automation.fleet import REASON, request_update
-from orchestration.fleet.order import PLANS
 from orchestration.fleet.state import at_work, count_tries
+from orchestration.fleet.steps import PLANS
 from orchestration.settings import Settings
 
 __all__ = ["WATCHES", "Watch", "drift_looks", "drift_retrain"]

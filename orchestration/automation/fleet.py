@@ -15,10 +15,11 @@ from pydantic import Field
 from ml_assets.forecasts.controls import CONTROLS
 from ml_assets.prices import PriceSource
 from ml_assets.storage import ProcessId
-from orchestration.fleet.order import PLANS, Fleet, Step, forecast_beside, forecast_direction, judge
+from orchestration.fleet.order import Fleet, forecast_beside, forecast_direction, judge
 from orchestration.fleet.resume import unfinished
 from orchestration.fleet.run import Graph, RunOutcome, forecast_succeeded, register_symbols
 from orchestration.fleet.state import known_symbols, nobody_else_at_work
+from orchestration.fleet.steps import PLANS, Step
 from orchestration.instance import PROCESS, close_dead_runs
 from orchestration.settings import Settings
 

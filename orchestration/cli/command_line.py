@@ -42,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         train_american,
         train_options,
     )
-    from orchestration.fleet.order import PLANS
+    from orchestration.fleet.steps import PLANS
 
     try:
         if options.command == "options":

@@ -15,16 +15,11 @@ from orchestration.cli.progress import watching
 from orchestration.cli.setup import FleetProgress, open_fleet, wide_console
 from orchestration.cli.summary import print_quotes, print_summary, print_target
 from orchestration.definitions import build_defs
-from orchestration.fleet.order import (
-    Fleet,
-    Plan,
-    forecast_beside,
-    forecast_direction,
-    judge,
-)
+from orchestration.fleet.order import Fleet, forecast_beside, forecast_direction, judge
 from orchestration.fleet.resume import unfinished
 from orchestration.fleet.run import forecast_succeeded, register_symbols, run_job
 from orchestration.fleet.state import nobody_else_at_work
+from orchestration.fleet.steps import Plan
 from orchestration.instance import open_instance
 from orchestration.resources import open_store
 from orchestration.settings import Settings

@@ -18,8 +18,8 @@ from rich.progress import (
 from ml_assets.prices import PriceSource
 from ml_assets.storage import StoreError
 from orchestration.definitions import build_defs
-from orchestration.fleet.order import BASE, DATA, MODELS, NETWORK, PLANS, Step
 from orchestration.fleet.run import Graph, RunOutcome
+from orchestration.fleet.steps import BASE, DATA, MODELS, NETWORK, PLANS, Step
 from orchestration.settings import Settings
 
 __all__ = ["FleetProgress", "open_fleet", "wide_console"]
