@@ -13,7 +13,7 @@ import dagster as dg
 import pytest
 
 from ml_assets.forecasts.release import Release
-from ml_assets.forecasts.targets import TARGETS, VARIANCE
+from ml_assets.forecasts.targets import TARGETS
 from ml_assets.forecasts.verdicts import Verdict
 from ml_assets.storage.artifact import Artifact
 from orchestration.assets.release import release
@@ -25,7 +25,8 @@ from tests.unit.forecasts.test_release import Fleet, fleet
 
 __all__ = ["fleet"]  # the fixture
 
-INPUTS = ["promotion", "latency_benchmark", "pinn_weights", "volatility_promotion"]
+OTHERS = TARGETS[1:]
+INPUTS = ["promotion", "latency_benchmark", "pinn_weights", *(target.verdicts for target in OTHERS)]
 
 
 @dataclass
@@ -38,6 +39,7 @@ class Served:
 
     def run(self, *names: str, back_to: str = "") -> dg.ExecuteInProcessResult:
         """Materialize assets by name."""
+        verdict = Verdict("A", 1, "REJECT", f"number {self.number}", 0, None, None, None, None, 1.0, 1.0, 0)
         value: dict[str, Artifact] = {
             "promotion": replace(
                 self.fleet.verdicts,
@@ -45,14 +47,10 @@ class Served:
             ),
             "latency_benchmark": toys.Toy(f"latency {self.number}"),
             "pinn_weights": toys.Toy(f"network {self.number}"),
-            "volatility_promotion": VARIANCE.promotion(
-                VARIANCE.rule,
-                [1],
-                [Verdict("A", 1, "REJECT", f"number {self.number}", 0, None, None, None, None, 1.0, 1.0, 0)],
-                [],
-                None,
-                [],
-            ),
+            **{
+                target.verdicts: target.promotion(target.rule, [1], [verdict], [], None, [])
+                for target in OTHERS
+            },
         }
         # The measurement names the network that it measured, as the real one does.
         made = [
@@ -142,7 +140,7 @@ def test_no_release_is_made_of_what_was_closed_by_hand(served: Served, asset: st
     before, closed = served.current("release"), served.current(asset)
     served.close(asset)
     result = served.run("release")
-    if asset == "volatility_promotion":  # a help, but no need: released without it
+    if asset in {target.verdicts for target in OTHERS}:  # a help, but no need: released without it
         assert asset not in served.fleet.store.read("release")[1].inputs
         return
     assert f"{asset} may not be read" in _said(result)
