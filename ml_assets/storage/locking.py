@@ -154,9 +154,8 @@ class FileLock:
     def release(self) -> None:
         """Give the lock back; only the outermost of nested releases does."""
         if self._backend.lock_counter == 1:
-            with suppress(
-                OSError
-            ):  # before the lock is free, so that the next holder's record is not the one removed
+            # Before the lock is free, so that the next holder's record is not the one removed.
+            with suppress(OSError):
                 self._record.unlink()
         self._backend.release()
 
@@ -220,11 +219,10 @@ class FileLock:
 
     def _advice(self, holder: Holder | None) -> str:
         if holder is None:
-            text = "Its holder left no record (it may have got it this instant): wait with a longer timeout="
+            look = "" if self.soft else f", or look for the process with 'fuser -v {self.path}'"
             return (
-                f"{text}, or look for the process with 'fuser -v {self.path}'."
-                if not self.soft
-                else f"{text}."
+                "Its holder left no record (it may have got it this instant): "
+                f"wait with a longer timeout={look}."
             )
         if holder.process == ProcessId.of_self():
             return (

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import re
-from typing import NoReturn
+from collections.abc import Callable
+from typing import NoReturn, TypeVar
 
 from ml_assets.storage.certificate import Certificate
 from ml_assets.storage.errors import NotCertified, Refusal
@@ -20,6 +21,8 @@ __all__ = [
     "refuse",
     "require_passed",
 ]
+
+T = TypeVar("T")
 
 _AGAIN = "Materialize the asset again, which publishes a sound version"
 _OLDER = "or read an older version by its sha256"
@@ -141,26 +144,18 @@ def read_version(slot: Slot, sha256: str) -> tuple[bytes, Certificate]:
     return data, certificate
 
 
-def read_current(slot: Slot) -> tuple[bytes, Certificate]:
-    """Bytes and certificate of the current version.
+def read_current(slot: Slot, read_one: Callable[[Slot, str], T]) -> T | None:
+    """What a reader of versions gives of the current one; None if nothing was published.
 
     Raises
     ------
     NotCertified
-        If nothing was published, or anything is wrong with it.
+        If anything is wrong with it.
     """
     sha256 = current_version(slot)
-    if sha256 is None:
-        refuse(
-            slot,
-            None,
-            "no_version",
-            f"nothing was published under {slot.folder}",
-            "Materialize the asset first",
-        )
-    while True:
+    while sha256 is not None:
         try:
-            return read_version(slot, sha256)
+            return read_one(slot, sha256)
         except NotCertified:
             # While we read, publishers may have moved on by so many versions that ours was removed. Only a
             # pointer that still names this version makes its fault final.
@@ -168,6 +163,7 @@ def read_current(slot: Slot) -> tuple[bytes, Certificate]:
             if latest is None or latest == sha256:
                 raise
             sha256 = latest
+    return None
 
 
 def _read(slot: Slot, sha256: str | None, path: Place) -> bytes | None:
