@@ -6,7 +6,8 @@ Start with :func:`open_source`; ``docs/PRICES.md`` holds the rules.
 from ml_assets.prices.cleaning import CleaningRules, clean_prices
 from ml_assets.prices.errors import PriceFileError, PriceSourceError, Problem
 from ml_assets.prices.history import COLUMNS, PriceHistory
-from ml_assets.prices.layouts import LayoutHint, read_price_file
+from ml_assets.prices.layouts.hint import LayoutHint
+from ml_assets.prices.layouts.read import read_price_file
 from ml_assets.prices.raw import RawPrices
 from ml_assets.prices.report import CleaningReport, Tally
 from ml_assets.prices.restatement import Restatement, compare_histories

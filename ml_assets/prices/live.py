@@ -11,7 +11,9 @@ import pandas as pd
 
 from ml_assets.prices.cleaning import CleaningRules
 from ml_assets.prices.errors import PriceFileError, PriceSourceError, Problem
-from ml_assets.prices.layouts import LayoutHint, grid_of_frame, parse_grid
+from ml_assets.prices.layouts.grid import grid_of_frame
+from ml_assets.prices.layouts.hint import LayoutHint
+from ml_assets.prices.layouts.shapes import parse_grid
 from ml_assets.prices.raw import RawPrices
 from ml_assets.prices.table_source import Claims, TableSource
 from ml_assets.storage.symbols import normalize_symbol

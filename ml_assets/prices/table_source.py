@@ -11,7 +11,7 @@ from ml_assets.prices.claims import Settled, settle
 from ml_assets.prices.cleaning import CleaningRules, latest_day
 from ml_assets.prices.errors import PriceFileError, PriceSourceError, Problem
 from ml_assets.prices.history import PriceHistory
-from ml_assets.prices.layouts import symbol_of_file
+from ml_assets.prices.layouts.filenames import symbol_of_file
 from ml_assets.prices.raw import RawPrices
 from ml_assets.storage.symbols import normalize_symbol
 

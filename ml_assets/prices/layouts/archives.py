@@ -18,6 +18,7 @@ __all__ = ["members"]
 
 _DAMAGED = "Download it again, or remove it from the folder."
 _MAX_DEPTH = 3
+_ERRORS = (OSError, EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, tarfile.TarError, RuntimeError)
 
 
 def members(path: Path, name: str) -> Iterator[tuple[str, bytes]]:
@@ -56,15 +57,7 @@ def _unpack(data: bytes, name: str, depth: int) -> Iterator[tuple[str, bytes]]:
             yield from _untar(data, name, depth)
         else:
             yield name, data
-    except (
-        OSError,
-        EOFError,
-        zlib.error,
-        lzma.LZMAError,
-        zipfile.BadZipFile,
-        tarfile.TarError,
-        RuntimeError,
-    ) as error:
+    except _ERRORS as error:
         raise PriceFileError(f"the archive is damaged or encrypted ({error})", _DAMAGED, file=name) from error
 
 

@@ -21,8 +21,8 @@ _LOG = logging.getLogger(__name__)
 Days = npt.NDArray[np.datetime64]
 
 _LONGEST = 60
-_LAST_EPOCH = 9.2e18
-"""Nanoseconds that datetime64[ns] can hold."""
+_EPOCH_UNITS = (("s", 1e11), ("ms", 1e14), ("us", 1e17), ("ns", np.inf))
+"""Units of epochs, and the size below which a number is one."""
 _TIME = r"(?:[T ,].*)?"
 _ISO = rf"(?P<y>\d{{4}})[-/.](?P<m>\d{{1,2}})[-/.](?P<d>\d{{1,2}}){_TIME}"
 _COMPACT = r"(?P<y>(?:1[89]|2[01])\d\d)(?P<m>0[1-9]|1[0-2])(?P<d>0[1-9]|[12]\d|3[01])(?:\.0|[T ].*)?"
@@ -40,24 +40,12 @@ _TEXTUAL, _COMPACT_ONLY, _EPOCH_ONLY = (
     for patterns in ((_ISO, _ORDERED, _NAMED, _MONTH_FIRST), (_COMPACT,), (_EPOCH,))
 )
 
-_ENGLISH = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
-_MONTHS = {
-    **{name: number for number, name in enumerate(_ENGLISH, 1)},
-    **{
-        "mär": 3,
-        "mrz": 3,
-        "mai": 5,
-        "okt": 10,
-        "dez": 12,
-        "fév": 2,
-        "fev": 2,
-        "avr": 4,
-        "juin": 6,
-        "juil": 7,
-    },
-    **{"aoû": 8, "aou": 8, "déc": 12, "ene": 1, "abr": 4, "ago": 8, "dic": 12, "gen": 1, "mag": 5, "giu": 6},
-    **{"lug": 7, "set": 9, "ott": 10, "out": 10},
-}
+_BEGINNINGS = (
+    "jan ene gen|feb fév fev|mar mär mrz|apr avr abr|may mai mag|jun juin giu|jul juil lug|"
+    "aug aoû aou ago|sep set|oct okt ott out|nov|dec dez déc dic"
+)
+_MONTHS = {name: number for number, names in enumerate(_BEGINNINGS.split("|"), 1) for name in names.split()}
+"""The beginnings of the months' names in several languages."""
 _MIDNIGHT_NOTE = (
     "stamps are local midnights of an exchange east of Greenwich: read as the day that begins there"
 )
@@ -215,23 +203,11 @@ def _integers(values: npt.NDArray[np.float64], hint: LayoutHint) -> DateColumn:
         plausible = np.where(values >= 10_000, values, np.nan)
         stamps = pd.to_datetime(pd.Series(plausible), unit="D", origin="1899-12-30", errors="coerce")
         return DateColumn(_midnight(stamps), "dates read as Excel's serial days")
-    unit, factor = next(
-        (unit, factor)
-        for unit, limit, factor in (
-            ("s", 1e11, 10**9),
-            ("ms", 1e14, 10**6),
-            ("us", 1e17, 10**3),
-            ("ns", np.inf, 1),
-        )
-        if size < limit
-    )
-    possible = np.abs(values) * float(factor) < _LAST_EPOCH
-    exact = np.where(possible, values, 0).astype(np.int64) * factor
-    stamps = pd.Series(exact.view("datetime64[ns]")).where(possible)
-    column = _instants(stamps.dt.tz_localize("UTC"), hint)
-    return DateColumn(
-        column.days, f"dates read as epochs in {unit}" + (f"; {column.note}" if column.note else "")
-    )
+    unit = next(unit for unit, limit in _EPOCH_UNITS if size < limit)
+    stamps = pd.to_datetime(pd.Series(np.trunc(values)), unit=unit, errors="coerce", utc=True)
+    column = _instants(stamps, hint)
+    note = f"; {column.note}" if column.note else ""
+    return DateColumn(column.days, f"dates read as epochs in {unit}{note}")
 
 
 def _stamps(cells: pd.Series, hint: LayoutHint) -> DateColumn:

@@ -84,13 +84,8 @@ def grid_of_text(data: bytes, hint: LayoutHint) -> Grid:
 
 
 def _decode(data: bytes, encoding: str | None) -> str:
-    if encoding is None:
-        marks = (
-            (codecs.BOM_UTF8, "utf-8-sig"),
-            (codecs.BOM_UTF16_LE, "utf-16"),
-            (codecs.BOM_UTF16_BE, "utf-16"),
-        )
-        encoding = next((name for mark, name in marks if data.startswith(mark)), "utf-8")
+    wide = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    encoding = encoding or ("utf-16" if wide else "utf-8-sig")
     try:
         text = data.decode(encoding)
     except (UnicodeDecodeError, LookupError):
