@@ -105,7 +105,7 @@ class Ledger:
             dropped=self.dropped(),
             repaired=self._tally(self._repairs),
             flagged=dict(sorted({**flags, **self._tally(self._flags)}.items())),
-            notes=(*self.raw.notes, *self._order_note(), *self._column_notes()),
+            notes=(*self.raw.notes, *self._notes()),
             adjusted=self.adjusted,
         )
 
@@ -115,26 +115,18 @@ class Ledger:
         kept = {reason: self.date[mask & alive] for reason, mask in sorted(masks.items())}
         return {reason: Tally.of_dates(days) for reason, days in kept.items() if len(days)}
 
-    def _order_note(self) -> list[str]:
+    def _notes(self) -> list[str]:
+        """How the rows are ordered, and which columns are not used."""
         days = self.raw.rows["date"].to_numpy()
         back = int((days[1:] < days[:-1]).sum())
-        if not back:
-            return []
-        return [
-            "newest first"
-            if (days[1:] <= days[:-1]).all()
-            else f"rows out of date order at {back} places; sorted"
-        ]
-
-    def _column_notes(self) -> list[str]:
-        unused = [
-            name
-            for name in ("open", "high", "low", "volume")
-            if name in self.raw.rows and name not in self.values
-        ]
-        return [
+        order = f"rows out of date order at {back} places; sorted" if back else ""
+        if back and (days[1:] <= days[:-1]).all():
+            order = "newest first"
+        unused = set(self.raw.rows) - set(self.values)
+        return [order] * bool(order) + [
             f"{self.raw.name_of(name)} not used: too often missing, or at odds with the close"
-            for name in unused
+            for name in ("open", "high", "low", "volume")
+            if name in unused
         ]
 
 

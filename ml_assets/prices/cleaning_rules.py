@@ -74,7 +74,10 @@ def drop_repeated(book: Ledger) -> None:
         different = np.flatnonzero(~_equal(values[first], values[later]))
         if different.size:
             _refuse_intraday(dates)
-            raise _conflict(book, name, int(first[different[0]]), int(later[different[0]]))
+            at, here = int(first[different[0]]), int(later[different[0]])
+            both = f"{values[at]:g} in row {book.row[at]} and {values[here]:g} here"
+            what = f"{str(book.date[here])[:10]} stands twice with different prices, {both}"
+            raise book.error(what, "Remove the wrong row.", here, name)
     values = np.column_stack(list(book.values.values()))
     unlike = ~_equal(values[first], values[later]).all(axis=1)
     book.drop(_at(later, book), "repeated row")
@@ -113,13 +116,6 @@ def judge_bars(book: Ledger, tolerance: float) -> None:
             wide = np.where(np.isnan(values), np.nan, wide)
             book.repair(~np.isnan(values) & (wide != values), f"{name} widened by a rounding difference")
             book.values[name] = wide
-
-
-def _conflict(book: Ledger, name: str, first: int, later: int) -> PriceFileError:
-    values, rows, date = book.column(name), book.row, str(book.date[later])[:10]
-    both = f"{values[first]:g} in row {rows[first]} and {values[later]:g} here"
-    what = f"{date} stands twice with different prices, {both}"
-    return book.error(what, "Remove the wrong row.", later, name)
 
 
 def _refuse_intraday(dates: npt.NDArray[np.datetime64]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Literal, Self
 
@@ -98,6 +98,8 @@ class Problem:
         What happened and what to do.
     symbol, file, row, column, found, remedy : optional
         The place, as in :class:`PriceFileError`.
+    error : PriceFileError, optional
+        The refusal itself.
     """
 
     kind: ProblemKind
@@ -108,8 +110,9 @@ class Problem:
     column: str | None = None
     found: str | None = None
     remedy: str | None = None
+    error: PriceFileError | None = field(default=None, compare=False)
 
     @classmethod
     def from_error(cls, error: PriceFileError) -> Self:
         """Record a refusal."""
-        return cls("refused", str(error), remedy=error.remedy, **error.place)
+        return cls("refused", str(error), remedy=error.remedy, error=error, **error.place)

@@ -80,15 +80,12 @@ class PriceHistory:
             Equal for equal histories (under the same pyarrow release, which Parquet records in its footer).
         """
         days = pa.array(self.dates.to_numpy().astype("datetime64[D]"))
-        arrays = [days, *(pa.array(self.frame[name].to_numpy(), from_pandas=False) for name in self.frame)]
-        metadata = {
-            b"format": _FORMAT,
-            b"symbol": self.symbol.encode(),
-            b"report": self.report.to_json().encode(),
-        }
+        numbers = {name: pa.array(self.frame[name].to_numpy(), from_pandas=False) for name in self.frame}
+        report = self.report.to_json()
         table = pa.table(
-            dict(zip(["date", *self.frame.columns], arrays, strict=True))
-        ).replace_schema_metadata(metadata)
+            {"date": days, **numbers},
+            metadata={b"format": _FORMAT, b"symbol": self.symbol.encode(), b"report": report.encode()},
+        )
         sink = io.BytesIO()
         pq.write_table(table, sink, compression="zstd", use_dictionary=False)
         return sink.getvalue()
