@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 import pandas as pd
 
-from ml_assets.chains.contracts import is_contract
+from ml_assets.chains.contracts import CONTRACT
 from ml_assets.prices.errors import PriceFileError
 from ml_assets.prices.layouts.dates import is_date_like
 from ml_assets.prices.layouts.grid import Grid, hinted_columns
@@ -172,23 +172,22 @@ def _dated(cells: pd.Series) -> bool:
     return not texts.empty and bool(is_date_like(texts).mean() > 0.5)
 
 
+def _share(texts: pd.Series, pattern: str) -> float:
+    """Share of the texts that a pattern fits; NaN if there are none."""
+    return float(texts.str.fullmatch(pattern).mean())
+
+
 def _worded(cells: pd.Series) -> bool:
-    texts = _texts(cells).str.lower()
-    return not texts.empty and bool(texts.isin(CALL_WORDS | PUT_WORDS).mean() > 0.5)
+    return bool(_texts(cells).str.lower().isin(CALL_WORDS | PUT_WORDS).mean() > 0.5)
 
 
 def _contract(cells: pd.Series) -> bool:
-    return not _numeric(cells) and is_contract(_texts(cells)) > 0.5
+    return not _numeric(cells) and _share(_texts(cells), CONTRACT.strip("^$")) > 0.5
 
 
 def _ticker(cells: pd.Series) -> bool:
     """Short words that are no contract symbols: many rows, few words."""
-    texts = _texts(cells)
-    return (
-        not texts.empty
-        and not _numeric(cells)
-        and bool(texts.str.fullmatch(r"[\^$A-Za-z.]{1,8}").mean() > 0.9)
-    )
+    return not _numeric(cells) and _share(_texts(cells), r"[\^$A-Za-z.]{1,8}") > 0.9
 
 
 _VALUES: Mapping[str, Callable[[pd.Series], bool]] = {

@@ -36,6 +36,8 @@ class Ledger:
         The columns, float64.
     fate : ndarray of str, shape (n,)
         Why each row is dropped; empty for kept rows.
+    repairs, flags : dict of str to ndarray of bool, shape (n,)
+        By reason, the rows in which something was put right, and those that deserve a look.
     adjusted : bool
         Whether there is an adjusted close.
     """
@@ -50,8 +52,8 @@ class Ledger:
             name: raw.rows[own].to_numpy()[order] for name, own in self.places.items()
         }
         self.fate = np.full(len(order), "", dtype=object)
-        self._repairs: dict[str, Mask] = {}
-        self._flags: dict[str, Mask] = {}
+        self.repairs: dict[str, Mask] = {}
+        self.flags: dict[str, Mask] = {}
 
     def column(self, name: str) -> Floats:
         """Return a column, all missing if there is none."""
@@ -61,19 +63,9 @@ class Ledger:
         """Drop rows that are not dropped yet."""
         self.fate[rows & (self.fate == "")] = reason
 
-    def repair(self, rows: Mask, reason: str) -> None:
-        """Note rows in which something was put right."""
-        if rows.any():
-            self._repairs[reason] = rows
-
-    def flag(self, rows: Mask, reason: str) -> None:
-        """Note rows that deserve a look."""
-        if rows.any():
-            self._flags[reason] = rows
-
     def blank(self, rows: Mask, names: Sequence[str], reason: str) -> None:
         """Read some cells as missing."""
-        self.repair(rows, reason)
+        self.repairs[reason] = rows
         for name in names:
             if name in self.values and rows.any():
                 self.values[name] = np.where(rows, np.nan, self.values[name])
@@ -103,8 +95,8 @@ class Ledger:
             rows_read=self.rows_read,
             kept=int((self.fate == "").sum()),
             dropped=self.dropped(),
-            repaired=self._tally(self._repairs),
-            flagged=dict(sorted({**flags, **self._tally(self._flags)}.items())),
+            repaired=self._tally(self.repairs),
+            flagged=dict(sorted({**flags, **self._tally(self.flags)}.items())),
             notes=(*self.raw.notes, *self._notes()),
             adjusted=self.adjusted,
         )

@@ -81,8 +81,7 @@ def drop_repeated(book: Ledger) -> None:
     values = np.column_stack(list(book.values.values()))
     unlike = ~_equal(values[first], values[later]).all(axis=1)
     book.drop(_at(later, book), "repeated row")
-    if unlike.any():
-        book.flag(_at(first[unlike], book), "repeated with another open, high, low or volume")
+    book.flags["repeated with another open, high, low or volume"] = _at(first[unlike], book)
 
 
 def judge_bars(book: Ledger, tolerance: float) -> None:
@@ -114,7 +113,7 @@ def judge_bars(book: Ledger, tolerance: float) -> None:
             values = book.values[name]
             wide = bound(bound(values, book.column("close")), book.column("open"))
             wide = np.where(np.isnan(values), np.nan, wide)
-            book.repair(~np.isnan(values) & (wide != values), f"{name} widened by a rounding difference")
+            book.repairs[f"{name} widened by a rounding difference"] = ~np.isnan(values) & (wide != values)
             book.values[name] = wide
 
 

@@ -90,11 +90,8 @@ class CleaningReport:
     def summary(self) -> str:
         """Return the account in one line, for logs and for the UI."""
         text = f"{self.kept} of {self.rows_read} rows kept"
-        for verb, tallies in (
-            ("dropped", self.dropped),
-            ("repaired", self.repaired),
-            ("flagged", self.flagged),
-        ):
+        for verb in ("dropped", "repaired", "flagged"):
+            tallies: Mapping[str, Tally] = getattr(self, verb)
             if tallies:
                 parts = [
                     f"{tally.count} {reason} ({', '.join(tally.examples)})"

@@ -138,7 +138,9 @@ class FileLock:
                 return self
             left = limit - (time.monotonic() - started)
             if limit >= 0 and left <= 0:
-                raise self._timed_out(limit)
+                holder = self.holder()
+                what = f"{self.path} was not free within {limit:g} s"
+                raise LockTimeout(self.path, f"{what}. {self._advice(holder)}", holder)
             time.sleep(delay if limit < 0 else min(delay, left))
         raise AssertionError("unreachable")  # pragma: no cover
 
@@ -201,12 +203,6 @@ class FileLock:
             atomic_write(self._record, json.dumps(asdict(mine)), durable=False)
         except OSError as error:  # a full disk must not cost the lock
             _log.warning("cannot write down who holds %s: %s", self.path, error)
-
-    def _timed_out(self, limit: float) -> LockTimeout:
-        holder = self.holder()
-        return LockTimeout(
-            self.path, f"{self.path} was not free within {limit:g} s. {self._advice(holder)}", holder
-        )
 
     def _advice(self, holder: Holder | None) -> str:
         if holder is None:

@@ -14,6 +14,7 @@ from ml_assets.storage.paths import Place, read
 
 __all__ = [
     "current_version",
+    "difference",
     "read_certificate",
     "read_current",
     "read_passed",
@@ -90,6 +91,17 @@ def read_certificate(slot: Slot, sha256: str, shelf: Shelf = "versions") -> Cert
     return certificate
 
 
+def difference(data: bytes, certificate: Certificate) -> str:
+    """Say in what these bytes differ from those of the certificate; empty if they are the same."""
+    found = hashlib.sha256(data).hexdigest()
+    if found == certificate.sha256 and len(data) == certificate.size:
+        return ""
+    return (
+        f"holds {len(data):,} bytes with sha256 {found[:12]}, certified are {certificate.size:,} "
+        f"with {certificate.sha256[:12]}"
+    )
+
+
 def require_passed(slot: Slot, certificate: Certificate, remedy: str) -> None:
     """Refuse a certificate unless at least one gate looked and every gate passed.
 
@@ -131,16 +143,9 @@ def read_version(slot: Slot, sha256: str) -> tuple[bytes, Certificate]:
     data = _read(slot, sha256, path)
     if data is None:
         refuse(slot, sha256, "missing_artifact", f"{path} is gone", f"{_AGAIN}, {_OLDER}")
-    found = hashlib.sha256(data).hexdigest()
-    if found != sha256 or len(data) != certificate.size:
-        refuse(
-            slot,
-            sha256,
-            "wrong_bytes",
-            f"{path} holds {len(data):,} bytes with sha256 {found[:12]}, certified are {certificate.size:,} "
-            f"with {sha256[:12]}: it was damaged or overwritten",
-            f"{_AGAIN}, {_OLDER}",
-        )
+    if other := difference(data, certificate):
+        what = f"{path} {other}: it was damaged or overwritten"
+        refuse(slot, sha256, "wrong_bytes", what, f"{_AGAIN}, {_OLDER}")
     return data, certificate
 
 

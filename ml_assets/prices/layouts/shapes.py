@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -151,10 +151,10 @@ def _refuse_surplus(grid: Grid) -> None:
 
 def _symbols(
     grid: Grid, columns: _Columns, rows: Rows, file: str, hint: LayoutHint, errors: list[PriceFileError]
-) -> Iterator[tuple[str, npt.NDArray[np.intp], dict[str, int]]]:
-    """Yield each symbol with the positions of its rows and of its columns."""
+) -> list[tuple[str, npt.NDArray[np.intp], dict[str, int]]]:
+    """Return each symbol with the positions of its rows and of its columns."""
     everything = np.arange(len(grid.lines))
-    if columns.symbol is not None:
+    if columns.symbol is not None and None in columns.fields:
         groups = _ticker_groups(grid, columns.symbol, rows, file, errors)
         found = [(symbol, chosen, columns.fields[None]) for symbol, chosen in groups.items()]
     elif None in columns.fields:
@@ -169,14 +169,14 @@ def _symbols(
                 found.append((symbol_of_text(str(symbol)), everything, fields))
             except ValueError as error:
                 errors.append(PriceFileError(str(error), "Rename the column.", file=file, column=symbol))
-    if hint.symbol is not None and len(found) == 1:
-        found = [(symbol_of_text(hint.symbol), *found[0][1:])]
-    elif hint.symbol is not None:
+    if hint.symbol is None:
+        return found
+    if len(found) != 1:
         raise PriceFileError(
             f"the hint gives the symbol {hint.symbol!r}, but the file holds {len(found)} symbols",
             "Remove the symbol from the hint, or narrow its pattern.",
         )
-    yield from found
+    return [(symbol_of_text(hint.symbol), *found[0][1:])]
 
 
 def _ticker_groups(

@@ -101,8 +101,7 @@ def _sniff(sample: list[str]) -> str:
     """Choose the delimiter under which most lines have the same number of cells and one that is a date."""
 
     def score(delimiter: str) -> tuple[float, int]:
-        lines = [re.sub(r"\s+", "\t", line.strip()) for line in sample] if delimiter == _SPACES else sample
-        mark = "\t" if delimiter == _SPACES else delimiter
+        lines, mark = _marked(sample, delimiter)
         rows = [
             [cell.strip() for cell in row] for row in csv.reader(lines, delimiter=mark, skipinitialspace=True)
         ]
@@ -114,10 +113,16 @@ def _sniff(sample: list[str]) -> str:
     return best if score(best)[0] > 0 else ","
 
 
+def _marked(lines: list[str], delimiter: str) -> tuple[list[str], str]:
+    """Put tabs in place of runs of spaces where these separate columns."""
+    if delimiter != _SPACES:
+        return lines, delimiter
+    return [re.sub(r"\s+", "\t", line.strip()) for line in lines], "\t"
+
+
 def _split(lines: list[str], delimiter: str) -> pd.DataFrame:
     """Cut lines into a frame of texts; the index is the line's position."""
-    if delimiter == _SPACES:
-        lines, delimiter = [re.sub(r"\s+", "\t", line.strip()) for line in lines], "\t"
+    lines, delimiter = _marked(lines, delimiter)
     width = max(line.count(delimiter) for line in lines) + 1
     try:
         table = pd.read_csv(
