@@ -166,7 +166,7 @@ def _numeric(cells: pd.Series) -> bool:
 
 
 def _dated(cells: pd.Series) -> bool:
-    if cells.dtype.kind == "M" or isinstance(cells.dtype, pd.DatetimeTZDtype):
+    if cells.dtype.kind == "M":
         return True
     texts = _texts(cells)
     return not texts.empty and bool(is_date_like(texts).mean() > 0.5)

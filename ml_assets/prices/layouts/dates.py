@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +21,12 @@ _LOG = logging.getLogger(__name__)
 Days = npt.NDArray[np.datetime64]
 
 _LONGEST = 60
-_EPOCH_UNITS = (("s", 1e11), ("ms", 1e14), ("us", 1e17), ("ns", np.inf))
+_EPOCH_UNITS: tuple[tuple[Literal["s", "ms", "us", "ns"], float], ...] = (
+    ("s", 1e11),
+    ("ms", 1e14),
+    ("us", 1e17),
+    ("ns", np.inf),
+)
 """Units of epochs, and the size below which a number is one."""
 _TIME = r"(?:[T ,].*)?"
 _ISO = rf"(?P<y>\d{{4}})[-/.](?P<m>\d{{1,2}})[-/.](?P<d>\d{{1,2}}){_TIME}"
@@ -92,7 +97,7 @@ def parse_dates(cells: pd.Series, hint: LayoutHint | None = None) -> DateColumn:
         If the order of day and month cannot be told from the column.
     """
     hint = hint or LayoutHint()
-    if isinstance(cells.dtype, pd.DatetimeTZDtype) or cells.dtype.kind == "M":
+    if cells.dtype.kind == "M":
         return _stamps(cells, hint)
     if cells.dtype.kind in "iuf":
         return _integers(cells.to_numpy(dtype=np.float64, na_value=np.nan), hint)

@@ -132,10 +132,8 @@ def _level_names(labels: list[tuple[str, ...]]) -> tuple[ColumnName, ...]:
 
 def _cells(column: pd.Series) -> pd.Series:
     """Keep numbers and datetimes; turn everything else (dates, decimals, texts) into text."""
-    if column.dtype.kind in "iufM" or isinstance(column.dtype, pd.DatetimeTZDtype):
-        return column.reset_index(drop=True)
     if isinstance(column.dtype, pd.CategoricalDtype):
         column = column.astype(column.cat.categories.dtype)
-        if column.dtype.kind in "iuf":
-            return column.reset_index(drop=True)
+    if column.dtype.kind in "iufM":
+        return column.reset_index(drop=True)
     return column.astype("str").where(column.notna(), "").astype("str").reset_index(drop=True)

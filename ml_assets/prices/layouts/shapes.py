@@ -82,7 +82,7 @@ def _find_columns(grid: Grid, hint: LayoutHint) -> _Columns:
     named = hinted_columns(grid, hint, ("date", "symbol", *FIELDS))
     if not grid.has_header:
         date_here = named.get("date", grid.date_at or 0)
-        others = [grid.cells[at] for at in grid.cells.columns if at != date_here]
+        others = [grid.cells[at] for at in range(len(grid.names)) if at != date_here]
         decimal = hint.decimal or decide_decimal(others)
         roles = named if "close" in named else infer_roles(grid.cells, date_here, decimal) | named
         return _Columns(roles.get("date", date_here), roles.get("symbol"), {None: _only_fields(roles)})
