@@ -111,6 +111,7 @@ class _Reader:
 
     def __init__(self, grid: Grid, hint: LayoutHint) -> None:
         self._grid, self._hint, self._at = grid, hint, find_columns(grid, hint)
+        # The last word tells the kind: ``call bid`` is a bid.
         numeric = [place for role, place in self._at.items() if role.split()[-1] in _NUMERIC]
         self._decimal = hint.decimal or decide_decimal([grid.cells[place] for place in numeric])
         self.contracts = parse_contracts(self._text("contract"))

@@ -6,7 +6,10 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Literal, Self
 
-__all__ = ["PriceFileError", "PriceSourceError", "Problem", "ProblemKind"]
+__all__ = ["DOWNLOAD_AGAIN", "PriceFileError", "PriceSourceError", "Problem", "ProblemKind"]
+
+DOWNLOAD_AGAIN = "Download it again, or remove it from the folder."
+"""The remedy for a file that is damaged or empty."""
 
 ProblemKind = Literal["refused", "conflict", "superseded", "duplicate"]
 """What became of a file's rows for a symbol.
@@ -67,9 +70,8 @@ class PriceFileError(ValueError):
         place += [f"column {self.column!r}" if self.column is not None else ""]
         where = ", ".join(part for part in place if part)
         found = f" (found {self.found!r})" if self.found is not None else ""
-        return (
-            f"{where}: {self.what}{found}. {self.remedy}" if where else f"{self.what}{found}. {self.remedy}"
-        )
+        prefix = f"{where}: " if where else ""
+        return f"{prefix}{self.what}{found}. {self.remedy}"
 
     @property
     def place(self) -> dict[str, Any]:

@@ -21,12 +21,7 @@ _LOG = logging.getLogger(__name__)
 Days = npt.NDArray[np.datetime64]
 
 _LONGEST = 60
-_EPOCH_UNITS: tuple[tuple[Literal["s", "ms", "us", "ns"], float], ...] = (
-    ("s", 1e11),
-    ("ms", 1e14),
-    ("us", 1e17),
-    ("ns", np.inf),
-)
+_EPOCH_UNITS: dict[Literal["s", "ms", "us", "ns"], float] = {"s": 1e11, "ms": 1e14, "us": 1e17, "ns": np.inf}
 """Units of epochs, and the size below which a number is one."""
 _TIME = r"(?:[T ,].*)?"
 _ISO = rf"(?P<y>\d{{4}})[-/.](?P<m>\d{{1,2}})[-/.](?P<d>\d{{1,2}}){_TIME}"
@@ -196,7 +191,7 @@ def _integers(values: npt.NDArray[np.float64], hint: LayoutHint) -> DateColumn:
         plausible = np.where(values >= 10_000, values, np.nan)
         stamps = pd.to_datetime(pd.Series(plausible), unit="D", origin="1899-12-30", errors="coerce")
         return DateColumn(_midnight(stamps), "dates read as Excel's serial days")
-    unit = next(unit for unit, limit in _EPOCH_UNITS if size < limit)
+    unit = next(unit for unit, limit in _EPOCH_UNITS.items() if size < limit)
     stamps = pd.to_datetime(pd.Series(np.trunc(values)), unit=unit, errors="coerce", utc=True)
     column = _instants(stamps, hint)
     note = f"; {column.note}" if column.note else ""

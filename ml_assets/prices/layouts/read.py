@@ -11,7 +11,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ml_assets.prices.errors import PriceFileError
+from ml_assets.prices.errors import DOWNLOAD_AGAIN, PriceFileError
 from ml_assets.prices.layouts.archives import members
 from ml_assets.prices.layouts.files import NOT_READ
 from ml_assets.prices.layouts.grid import Grid, grid_of_frame
@@ -102,11 +102,7 @@ def grid_of_bytes(data: bytes, hint: LayoutHint) -> Grid:
     try:
         frame = pq.read_table(io.BytesIO(data)).to_pandas()
     except (pa.ArrowException, ValueError, OSError) as error:
-        raise PriceFileError(
-            f"the Parquet file is damaged ({error})", "Download it again, or remove it."
-        ) from error
+        raise PriceFileError(f"the Parquet file is damaged ({error})", DOWNLOAD_AGAIN) from error
     if not isinstance(frame, pd.DataFrame) or frame.empty:
-        raise PriceFileError(
-            "the file has a header but no rows", "Download it again, or remove it from the folder."
-        )
+        raise PriceFileError("the file has a header but no rows", DOWNLOAD_AGAIN)
     return grid_of_frame(frame)

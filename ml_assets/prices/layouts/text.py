@@ -11,7 +11,7 @@ from collections import Counter
 import numpy as np
 import pandas as pd
 
-from ml_assets.prices.errors import PriceFileError
+from ml_assets.prices.errors import DOWNLOAD_AGAIN, PriceFileError
 from ml_assets.prices.layouts.dates import is_date_like
 from ml_assets.prices.layouts.grid import ColumnName, Grid
 from ml_assets.prices.layouts.hint import LayoutHint
@@ -51,7 +51,7 @@ def grid_of_text(data: bytes, hint: LayoutHint) -> Grid:
     """
     text = _decode(data, hint.encoding)
     if not text.strip():
-        raise PriceFileError("the file is empty", "Download it again, or remove it from the folder.")
+        raise PriceFileError("the file is empty", DOWNLOAD_AGAIN)
     declared = re.match(r"\s*\"?sep=(.)\"?[;,\s]*\n", text)  # Excel's first line
     lines = text.split("\n")
     sample = [line for line in lines if line.strip()][: _SAMPLE + 1]
@@ -67,9 +67,7 @@ def grid_of_text(data: bytes, hint: LayoutHint) -> Grid:
         is_data = is_data | parsed.notna().to_numpy()
     if not is_data.any():
         if table.head(_HEAD).map(role_of).notna().any(axis=1).all():
-            raise PriceFileError(
-                "the file has a header but no rows", "Download it again, or remove it from the folder."
-            )
+            raise PriceFileError("the file has a header but no rows", DOWNLOAD_AGAIN)
         raise PriceFileError("no column of dates found", _NOT_A_TABLE, found=lines[0][:60])
     first = int(np.argmax(is_data))
     names = _header(table.iloc[:first], table.iloc[first:], int(date_at or 0))
