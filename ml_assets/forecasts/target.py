@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from ml_assets.forecasts.controls import WALK
 from ml_assets.forecasts.drift import DriftReport, Live, WatchedModel
-from ml_assets.forecasts.report import Report
+from ml_assets.forecasts.report import Report, Score
 from ml_assets.forecasts.succession import Champion, Comparison
 from ml_assets.forecasts.verdicts import Promotion, PromotionRule
 from ml_assets.forecasts.walk_forward import Scoring
@@ -19,34 +19,7 @@ from ml_assets.storage import ArtifactStore
 from ml_assets.windows.rolling import Floats
 from ml_assets.windows.steps import Steps
 
-__all__ = ["Contest", "InCommon", "Score", "Target"]
-
-
-@dataclass(frozen=True)
-class Score:
-    """What a report says of one horizon, in the terms of every target.
-
-    Parameters
-    ----------
-    days : int
-        Scored days.
-    last_day : str
-        The last of them (ISO).
-    level, baseline_level : float
-        The score of the model and of the best baseline, in the target's unit.
-    best_baseline : str
-    p_value : float
-        That the model is no better than chance or the best baseline, times the attempts on these days.
-    attempt : int
-    """
-
-    days: int
-    last_day: str
-    level: float
-    best_baseline: str
-    baseline_level: float
-    p_value: float
-    attempt: int
+__all__ = ["Contest", "InCommon", "Target"]
 
 
 class InCommon(NamedTuple):
@@ -91,7 +64,7 @@ class Target:
         ``(gain, baseline) -> str``: by how much a model is better than its best baseline, in words; an empty
         name stands for none.
     suspect : callable
-        ``(score, gain, rule) -> str``: why a score that is too good is one, in words.
+        ``(score, rule) -> str``: why a score that is too good is one, in words.
     scoring : Scoring
         How forecasts are scored.
     drift : type
@@ -113,7 +86,7 @@ class Target:
     higher_is_better: bool
     too_good: Literal["level", "gain"]
     describe: Callable[[float, str], str]
-    suspect: Callable[[Score, float, PromotionRule], str]
+    suspect: Callable[[Score, PromotionRule], str]
     scoring: Scoring[Any]
     drift: type[DriftReport]
     live: Callable[[ArtifactStore, WatchedModel, PriceHistory, Steps], Live]
@@ -135,21 +108,6 @@ class Target:
         """Whether scored outcomes may share days with each other; else only every h-th day is scored."""
         return self.scoring.overlapping
 
-    def scores(self, report: Report) -> Mapping[int, Score]:
-        """What a report says, by horizon."""
-        return {
-            score.horizon: Score(
-                days=score.days,
-                last_day=score.last_day,
-                level=score.level,
-                best_baseline=score.best_baseline,
-                baseline_level=score.baseline_level,
-                p_value=report.corrected(score),
-                attempt=report.attempt,
-            )
-            for score in report.scores
-        }
-
     def compare(self, report: Report, horizon: int, champion: Champion | None) -> Comparison | None:
         """Compare the candidate with the champion that it met; None where it met another one, or none."""
         score = report.at(horizon)
@@ -170,22 +128,14 @@ class Target:
         contest = self.contest(common, champion)
         return None if contest is None else Comparison(at.size, *contest, askable=record.askable)
 
-    def gain(self, score: Score) -> float:
-        """By how much the model is better than the best baseline."""
-        return (
-            score.level - score.baseline_level
-            if self.higher_is_better
-            else score.baseline_level - score.level
-        )
-
     def is_better(self, score: Score, rule: PromotionRule) -> bool:
         """Whether the gain is what the rule asks; without a margin, any gain at all."""
         if not rule.margin:
-            return self.gain(score) > 0
+            return score.gain > 0
         if self.higher_is_better:
             return score.level >= score.baseline_level + rule.margin
         return score.level <= score.baseline_level - rule.margin
 
     def is_suspicious(self, score: Score, rule: PromotionRule) -> bool:
         """Whether the score is more likely a leak than skill."""
-        return (score.level if self.too_good == "level" else self.gain(score)) > rule.quarantine
+        return (score.level if self.too_good == "level" else score.gain) > rule.quarantine

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
 import logging
 import time
@@ -103,6 +104,7 @@ def train(
             state = recovery.state
             if state.batch_size < size:
                 forget_trainers()  # the memory of the larger batch shape
+                gc.collect()
             with placed_on(state.device):
                 trainer = compiled_trainer(
                     config, recipe, rows.window, len(rows.feature_names),

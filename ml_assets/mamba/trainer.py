@@ -76,7 +76,8 @@ class Trainer:
 
     def epoch(self, X: Floats, targets: Floats) -> float:
         """Train once on (n, L, F) windows, `n` a multiple of the batch size; return the mean loss."""
-        return float(self._epoch(X, targets))
+        # As tensors: where NumPy finds no memory for the call's arguments, TensorFlow raises a TypeError.
+        return float(self._epoch(tf.constant(X), tf.constant(targets)))
 
     def score(self, X: Floats, targets: Floats) -> tuple[float, float]:
         """Return the loss and the objective's second figure over the scored steps."""

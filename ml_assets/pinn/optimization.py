@@ -110,8 +110,7 @@ def smallest_part(size: int) -> int:
 
 
 def _every(points: Points, count: int, first: int) -> Points:
-    part: Points = tf.nest.map_structure(lambda tensor: tensor[first::count], points)
-    return part
+    return tf.nest.map_structure(lambda tensor: tensor[first::count], points)  # type: ignore[no-any-return]
 
 
 class Optimum(NamedTuple):

@@ -29,15 +29,13 @@ T = TypeVar("T")
 class TrainingRecord:
     """What went wrong in a training, and the conditions under which it came to its end.
 
-    A model is a function of its rows, recipe and seed, and of these fields. An undisturbed training has the
-    empty record, ``TrainingRecord()``.
+    A model is a function of rows, recipe, seed and these. An undisturbed training has ``TrainingRecord()``.
 
     Parameters
     ----------
     micro_batch : int
         Rows per forward pass; their gradients are added up to the recipe's batch. 0: the whole batch at once.
     device : {'default', 'cpu'}
-        ``'cpu'`` after a CUDA error.
     restarts : tuple of (stage, epoch)
         Epochs whose loss was no number, after which the rate was lowered.
     messages : tuple of str
@@ -74,7 +72,6 @@ class RecoveryState:
         Smallest one that is tried.
     device : {'default', 'cpu'}
     restarts : tuple of (stage, epoch)
-        Restarts at a lower rate.
     disk_recoveries : int
         How often checkpoints were removed to make room.
     messages : tuple of str
@@ -113,8 +110,6 @@ def handle_gpu_oom(exception: BaseException, state: RecoveryState) -> RecoverySt
     --------
     >>> handle_gpu_oom(MemoryError(), RecoveryState(32))
     RecoveryState(batch_size=16, attempts=1, min_batch_size=8)
-    >>> handle_gpu_oom(MemoryError(), RecoveryState(8, attempts=2)) is None
-    True
     """
     if classify(exception) != "oom":
         raise ValueError(f"this is not an out-of-memory error: {exception!r}; raise it again") from exception
@@ -148,10 +143,10 @@ class Recovery:
     max_restarts : int
         Restarts at a lower rate, in each stage of the training.
     rate_factor : float
-        What the rate is multiplied with at a restart, in (0, 1).
+        What the rate is multiplied with at a restart.
     record : TrainingRecord, optional
-        Repeat the training that this was written about: under the same conditions, with a restart where it
-        had one. Whatever goes wrong besides raises ``TrainingError``, since the result would be another.
+        Repeat that training: under the same conditions, with a restart where it had one. Whatever goes wrong
+        besides raises ``TrainingError``, since the result would be another.
     """
 
     def __init__(
@@ -266,7 +261,7 @@ class Recovery:
         return self.rate_factor
 
     def repeats_nan(self, stage: str, epoch: int) -> bool:
-        """Whether the training that is repeated had a loss that was no number here."""
+        """Whether the training that is repeated had such a loss here."""
         return self._repeated is not None and (stage, epoch) in self._repeated.restarts
 
     def note(self, message: str) -> None:
@@ -300,8 +295,6 @@ class Recovery:
 
 
 def _give_up(message: str, error: Exception) -> NoReturn:
-    """Raise what a person is to read, without the error beneath as its cause: whoever shows the innermost one
-    would show that instead. The log has both.
-    """
+    """Raise what a person is to read; were the error beneath its cause, that would be shown instead."""
     logger.error("%s", message, exc_info=error)
     raise TrainingError(message) from None

@@ -92,7 +92,6 @@ class Track:
 
 def report_asset(track: Track) -> dg.AssetsDefinition:
     """Make the asset: train the earlier folds as the last one was, score all of them, count the attempt."""
-
     target = track.target
 
     def report(
@@ -145,9 +144,9 @@ def report_asset(track: Track) -> dg.AssetsDefinition:
             events=models.events,
         )
 
-    report.__name__ = report.__qualname__ = target.report
     upstream = {"prices": "raw_prices", "sequences": "split_sequences", "weights": target.weights}
     return gated_asset(
+        name=target.report,
         partitions_def=SYMBOLS,
         group_name=track.group,
         description=track.description,

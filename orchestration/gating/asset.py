@@ -24,9 +24,6 @@ from orchestration.version import code_version
 
 __all__ = ["KEEP", "LATER", "READ", "REFUSALS", "SHA256", "collect_gates", "gated_asset", "verified"]
 
-GateSpec = Mapping[str, str] | Sequence[Gate[Any, Any]]
-"""Gates, or the texts of those that `Staged` brings itself, by name."""
-
 SHA256 = "sha256"
 REFUSALS = "refusals"
 KEEP = "keep"
@@ -55,7 +52,10 @@ def verified(asset: str, *, keep_refusals: bool = False, read_later: bool = Fals
 
 
 def gated_asset(
-    *, gates: GateSpec, partitions_def: dg.PartitionsDefinition[str] | None = None, **options: Any
+    *,
+    gates: Sequence[Gate[Any, Any]],
+    partitions_def: dg.PartitionsDefinition[str] | None = None,
+    **options: Any,
 ) -> Callable[[Callable[..., Staged]], dg.AssetsDefinition]:
     """Make an asset that publishes nothing unless all its gates pass.
 
@@ -76,8 +76,7 @@ def gated_asset(
     """
     if not gates:
         raise ValueError("a gated asset needs at least one gate")
-    texts = gates if isinstance(gates, Mapping) else {g.name: g.text for g in by_name(gates).values()}
-    own = () if isinstance(gates, Mapping) else tuple(gates)
+    by_name(gates)  # each has a name of its own
 
     def decorate(function: Callable[..., Staged]) -> dg.AssetsDefinition:
         name = options.get("name") or function.__name__
@@ -89,11 +88,10 @@ def gated_asset(
         ) -> Iterator[dg.Output[Candidate] | dg.AssetCheckResult]:
             given = {"context": context, "store": store, "settings": settings, **inputs}
             staged = function(**{key: value for key, value in given.items() if key in parameters})
-            brought = own or _brought(name, frozenset(texts), staged)
-            yield from _audit(context, store, settings, name, brought, staged)
+            yield from _audit(context, store, settings, name, gates, staged)
 
         _show_parameters(compute, parameters)
-        specs = [_check_spec(name, gate, text, partitions_def) for gate, text in texts.items()]
+        specs = [_check_spec(name, gate, partitions_def) for gate in gates]
         definition: dg.AssetsDefinition = dg.asset(
             partitions_def=partitions_def, check_specs=specs, dagster_type=dg.Any, **options
         )(compute)
@@ -115,13 +113,13 @@ def collect_gates(
 
 
 def _check_spec(
-    asset: str, gate: str, text: str, partitions_def: dg.PartitionsDefinition[str] | None
+    asset: str, gate: Gate[Any, Any], partitions_def: dg.PartitionsDefinition[str] | None
 ) -> dg.AssetCheckSpec:
     with warnings.catch_warnings():
         # Checks by partition are a preview of Dagster's; the pin and tests/characterization guard us.
         warnings.filterwarnings("ignore", "Specifying a partitions_def on an AssetCheckSpec")
         return dg.AssetCheckSpec(
-            gate, asset=asset, description=text, blocking=True, partitions_def=partitions_def
+            gate.name, asset=asset, description=gate.text, blocking=True, partitions_def=partitions_def
         )
 
 
@@ -188,19 +186,6 @@ def _audit(
         metadata={"quarantine": place, SHA256: certificate.sha256},
         allow_retries=False,
     )
-
-
-def _brought(asset: str, declared: frozenset[str], staged: Staged) -> tuple[Gate[Any, Any], ...]:
-    """Gates of an asset that declares names alone and brings what judges with its value."""
-    if frozenset(staged.gates) != declared:
-        raise dg.DagsterInvariantViolationError(
-            f"asset {asset} declares the gates {sorted(declared)} but brought {sorted(staged.gates)}"
-        )
-
-    def check(name: str) -> Callable[[Any, Any], GateResult]:
-        return lambda value, _: staged.gates[name](value)
-
-    return tuple(Gate(name, name, check(name)) for name in staged.gates)
 
 
 def _run_gate(gate: Gate[Any, Any], value: Any, evidence: Any) -> GateResult:

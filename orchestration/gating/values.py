@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
-from ml_assets.gates.core import GateResult
 from ml_assets.storage import Certificate, input_key
 from ml_assets.storage.artifact import Artifact
 
@@ -50,8 +49,6 @@ class Staged:
         The value.
     evidence
         What the asset's gates judge the value by: see :class:`ml_assets.gates.core.Gate`.
-    gates
-        One callable per gate that the asset declares by name alone.
     inputs
         The certified values from which it was computed: the certificate records their versions.
     metadata
@@ -67,13 +64,12 @@ class Staged:
     """
 
     artifact: Artifact
-    gates: Mapping[str, Callable[[Any], GateResult]] = field(default_factory=dict)
+    evidence: Any = None
     inputs: Sequence[Certified[Any]] = ()
     metadata: Mapping[str, Any] = field(default_factory=dict)
     alias: str | None = None
     pages: Mapping[str, bytes] = field(default_factory=dict)
     events: Sequence[str] = ()
-    evidence: Any = None
 
 
 @dataclass(frozen=True)

@@ -1,14 +1,8 @@
-"""Child programs that materialize assets and are disturbed: ``python -m tests.integration.recovering NAME``.
-
-``weights ROOT`` trains the model of one walk, ``little_memory ROOT MEGABYTES`` does so in an address space
-that is too small for whole batches.
-"""
+"""A child program that trains one walk: ``python -m tests.integration.recovering weights ROOT``."""
 
 from __future__ import annotations
 
-import resource
 import sys
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -41,24 +35,6 @@ def weights(root: str) -> int:
         return _train(project)
 
 
-def little_memory(root: str, megabytes: str) -> int:
-    """A model so large that a batch does not fit, and a part of it does; TensorFlow's own error, no other."""
-    from ml_assets.mamba import MambaConfig, TrainingRecipe
-    from ml_assets.training.backend import tf
-    from orchestration.assets import training
-
-    training.MambaConfig = partial(MambaConfig, d_model=128, d_state=64)  # type: ignore[misc]
-    training.TrainingRecipe = partial(  # type: ignore[misc]
-        TrainingRecipe, batch_size=128, stride=2, jit_compile=False
-    )
-    tf.constant(1.0) + 1.0  # TensorFlow's own threads and arenas come first
-    with prepared(Path(root), epochs=1) as project:
-        used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-        limit = used + int(megabytes) * 2**20
-        resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
-        return _train(project)
-
-
 def _train(project: Project) -> int:
     outcome = project.run_symbol(SYMBOL, "mamba_weights")
     print(outcome.reason)
@@ -66,5 +42,5 @@ def _train(project: Project) -> int:
 
 
 if __name__ == "__main__":
-    programs = {f.__name__: f for f in (weights, little_memory)}
+    programs = {f.__name__: f for f in (weights,)}
     sys.exit(programs[sys.argv[1]](*sys.argv[2:]))

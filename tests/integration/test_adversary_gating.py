@@ -13,7 +13,7 @@ import dagster as dg
 import numpy as np
 import pytest
 
-from ml_assets.gates.core import GateResult
+from ml_assets.gates.core import Gate, GateResult
 from ml_assets.gates.models.lineage import one_lineage
 from ml_assets.prices.simulated import simulate
 from ml_assets.storage import ArtifactStore, Certificate, GateVerdict, NotCertified, ProcessId, certify
@@ -108,9 +108,9 @@ def test_verdict_that_never_comes_is_refused_with_a_remedy(lab: Lab) -> None:
 def test_odd_answer_of_a_gate_is_settled_before_publication(
     tmp_path: Path, answer: Any, passes: bool
 ) -> None:
-    @gated_asset(gates={"g": "odd"})
+    @gated_asset(gates=[Gate("g", "odd", lambda *_: answer)])
     def odd(context: dg.AssetExecutionContext) -> Staged:
-        return Staged(toys.Toy("x"), {"g": lambda _: answer})
+        return Staged(toys.Toy("x"))
 
     store = ArtifactStore(tmp_path)
     io_manager = GatedIOManager(store, collect_gates([odd]), wait_seconds=0.1, wait_tries=1)
@@ -204,7 +204,7 @@ def test_interrupt_ends_the_command_not_only_the_symbol() -> None:
 
     defs = dg.Definitions(
         assets=[long], jobs=[dg.define_asset_job("job", dg.AssetSelection.assets("long"))],
-        executor=dg.in_process_executor,
+        executor=dg.in_process_executor, resources={"settings": Settings()},
     )  # fmt: skip
     with dg.instance_for_test() as instance, pytest.raises(KeyboardInterrupt):
         run_job(defs, instance, "job")

@@ -19,7 +19,9 @@ from ml_assets.prices.simulated import simulate
 from ml_assets.training import TrainingRecord
 from ml_assets.training.backend import tf
 from ml_assets.windows.augmented_set import AugmentedSet
+from orchestration.assets import networks
 from orchestration.fleet.run import RunOutcome
+from tests.american_fixtures import LIMITS
 from tests.faults.test_full_disk import mounted
 from tests.integration.conftest import SETTINGS
 from tests.integration.project import Market, Project, open_project
@@ -281,9 +283,12 @@ def test_the_option_network_ends_certified_after_all_of_them_and_a_full_disk(tmp
     assert (weights.recovery.micro_batch, weights.recovery.device) == (256, "cpu")
 
 
-def test_so_is_told_what_happened_to_the_american_one(tmp_path: Path) -> None:
+def test_so_is_told_what_happened_to_the_american_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """So short a training passes no gate; what went wrong stands in the certificate of the refused one."""
-    settings = {"american_adam_steps": 60, "american_bfgs_iterations": 0}
+    monkeypatch.setattr(networks, "_american_limits", lambda: LIMITS)  # the gates' small sample
+    settings = {"american_adam_steps": 15, "american_bfgs_iterations": 0}
     with (
         open_project(tmp_path, Market({}), **settings) as project,
         inside_the_loss("ml_assets.pinn.american.training", "compile_boundary_loss", american_faults()),

@@ -1,4 +1,4 @@
-"""Processes of their own that materialize assets: short of memory for real, and told to stop."""
+"""Processes of their own that materialize assets and are told to stop in the middle of a training."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pytest
 
-from ml_assets.mamba import MambaWeights
 from ml_assets.pinn.resume import TrainingState
 from tests.integration.recovering import SYMBOL, prepared
 
@@ -41,18 +40,6 @@ def root(tmp_path: Path) -> Path:
     with prepared(tmp_path) as project:
         assert project.run_symbol(SYMBOL, "raw_prices", "split_sequences", "augmented_training_set").success
     return tmp_path
-
-
-def test_a_process_short_of_memory_ends_certified_with_a_smaller_batch(root: Path) -> None:
-    """An address space too small for whole batches; TensorFlow's own error, nothing injected."""
-    process = start("tests.integration.recovering", "little_memory", str(root), "MEGABYTES")
-    out, err = process.communicate(timeout=300)
-    assert process.returncode == 0, out + err[-2000:]
-    with prepared(root) as project:
-        data, certificate = project.store.read("mamba_weights", SYMBOL)
-    assert certificate.passed
-    assert certificate.events[0] == "out of memory at batch size 128; went on with 64"
-    assert MambaWeights.from_bytes(data).recovery.micro_batch in (32, 64)
 
 
 def test_sigterm_in_the_middle_of_a_model_leaves_nothing_and_the_next_run_certifies(root: Path) -> None:

@@ -15,7 +15,6 @@ import pytest
 from ml_assets.forecasts.release import Release
 from ml_assets.forecasts.targets import TARGETS, VARIANCE
 from ml_assets.forecasts.verdicts import Verdict
-from ml_assets.gates.core import GateResult
 from ml_assets.storage.artifact import Artifact
 from orchestration.assets.release import release
 from orchestration.gating import Staged, collect_gates, gated_asset, verified
@@ -90,21 +89,17 @@ class Served:
         return version.sha256
 
 
-def _passes(value: Artifact) -> GateResult:
-    return GateResult("gate", True, "always passes", 1)
-
-
 def _source(name: str, value: Artifact, upstream: str | None) -> dg.AssetsDefinition:
     def alone(context: dg.AssetExecutionContext) -> Staged:
-        return Staged(value, {"gate": _passes})
+        return Staged(value)
 
     def reading(context: dg.AssetExecutionContext, upstream: Any) -> Staged:
-        return Staged(value, {"gate": _passes}, inputs=[upstream])
+        return Staged(value, inputs=[upstream])
 
     compute = alone if upstream is None else reading
     compute.__name__ = name
     ins = None if upstream is None else {"upstream": verified(upstream)}
-    return gated_asset(gates={"gate": "always passes"}, ins=ins)(compute)
+    return gated_asset(gates=[toys.PASS], ins=ins)(compute)
 
 
 def _decode(kind: str, data: bytes) -> Artifact:

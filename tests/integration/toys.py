@@ -20,7 +20,7 @@ from typing import Any, ClassVar
 
 import dagster as dg
 
-from ml_assets.gates.core import GateResult
+from ml_assets.gates.core import Gate, GateResult
 from ml_assets.storage import ArtifactStore, GateVerdict, certify
 from ml_assets.storage.artifact import JsonArtifact
 from orchestration.gating import Candidate, Staged, collect_gates, gated_asset, verified
@@ -102,23 +102,28 @@ def plain_all(plain_parts: dict[str, str]) -> str:
 # ------------------------------------------------------------------ ours
 
 
-def _gate(name: str, toy: Toy) -> GateResult:
+def _ask(toy: Toy, name: str) -> GateResult:
     return GateResult("gate", _good(name), f"looked at {toy.text!r}", 1)
 
 
-def _pass(toy: Toy) -> GateResult:
-    return GateResult("gate", True, f"looked at {toy.text!r}", 1)
+def _pass(toy: Any, _: object) -> GateResult:
+    return GateResult("gate", True, f"looked at {toy!r}", 1)
 
 
-@gated_asset(gates={"gate": "toy"}, group_name="gated")
+ASKED = Gate("gate", "toy", _ask)
+"""Passes or not as a file says, by the name that is its evidence."""
+PASS = Gate("gate", "always passes", _pass)
+
+
+@gated_asset(gates=[ASKED], group_name="gated")
 def gated_source(context: dg.AssetExecutionContext) -> Staged:
-    return Staged(Toy(_text("source")), {"gate": lambda toy: _gate("source", toy)})
+    return Staged(Toy(_text("source")), "source")
 
 
-@gated_asset(gates={"gate": "toy"}, group_name="gated", partitions_def=PARTS)
+@gated_asset(gates=[ASKED], group_name="gated", partitions_def=PARTS)
 def gated_parts(context: dg.AssetExecutionContext) -> Staged:
     key = context.partition_key
-    return Staged(Toy(_text(key)), {"gate": lambda toy: _gate(f"parts_{key}", toy)})
+    return Staged(Toy(_text(key)), f"parts_{key}")
 
 
 def _rogue(asset: str, name: str, partition: str | None = None) -> Iterator[Any]:
@@ -158,12 +163,12 @@ def _readers(family: str) -> list[dg.AssetsDefinition]:
         def compute(context: dg.AssetExecutionContext, upstream: Any) -> Staged:
             values = [*upstream.values()] if isinstance(upstream, Mapping) else [upstream]
             text = " ".join(v.value.text for v in values)
-            return Staged(Toy(text), {"gate": _pass}, inputs=values)
+            return Staged(Toy(text), inputs=values)
 
         compute.__name__ = f"{family}_{name}"
         options: dict[str, Any] = {"automation_condition": dg.AutomationCondition.eager()} if eager else {}
         return gated_asset(
-            gates={"gate": "always passes"}, partitions_def=partitions, group_name=family,
+            gates=[PASS], partitions_def=partitions, group_name=family,
             ins={"upstream": verified(f"{family}_{upstream}", read_later=read_later)}, **options,
         )(compute)  # fmt: skip
 

@@ -29,7 +29,7 @@ from ml_assets.windows.sequence_set import SequenceSet
 from ml_assets.windows.sequences import build_sequences
 from ml_assets.windows.splits import SequenceConfig
 from ml_assets.windows.steps import Steps
-from tests.unit.volatility.makers import Start
+from tests.unit.forecasts.variance_makers import Start
 
 Build = Callable[[PriceHistory], SequenceSet]
 Augment = Callable[[SequenceSet], AugmentedSet]
@@ -194,10 +194,10 @@ class VarianceTrial:
         return VolatilityReport.from_bytes(self.pipeline.report(self.case).to_bytes())
 
     def run(self, gate: str) -> GateResult:
-        """Run one gate by the name of its asset and its own."""
+        """Run one gate by what it judges, and its name."""
         asset, _, name = gate.rpartition("/")
         case, rows = self.case, self.case.rows
-        if asset == "volatility_weights":
+        if asset == "weights":
             weighed = VarianceWeightEvidence(
                 _no_lineage, self.prices, self.folds[-1], rows[-1], self.pipeline.rows
             )  # fmt: skip
@@ -221,8 +221,8 @@ _REPORT = (
     "predictions_reproduced",
 )  # fmt: skip
 VARIANCE_GATES = (
-    *(f"volatility_weights/{n}" for n in _WEIGHTS),
-    *(f"volatility_report/{n}" for n in _REPORT),
+    *(f"weights/{n}" for n in _WEIGHTS),
+    *(f"report/{n}" for n in _REPORT),
 )
 GATES = (
     *by_name(SEQUENCE_GATES),

@@ -125,32 +125,32 @@ def _both(smooth: int) -> Callable[[Floats, Floats], Floats]:
 
 STARTS: dict[str, tuple[str, Rows]] = {
     "start fitted on validation days": (
-        "volatility_weights/non_interference",
+        "weights/non_interference",
         _changed(_fitted_until(lambda r: r.validation[-1])),
     ),
     "start fitted on test days": (
-        "volatility_weights/non_interference",
+        "weights/non_interference",
         _changed(_fitted_until(lambda r: len(r.dates) - 1)),
     ),
     "start fitted one day too long": (
-        "volatility_weights/non_interference",
+        "weights/non_interference",
         _changed(_fitted_until(lambda r: int(r.train[-1]) + max(HORIZONS) + 1)),
     ),
-    "level of the start from all days": ("volatility_weights/non_interference", _changed(_level_of_all)),
+    "level of the start from all days": ("weights/non_interference", _changed(_level_of_all)),
     "start of the next day": (
-        "volatility_weights/non_interference",
+        "weights/non_interference",
         _changed(_start(lambda s, _: np.roll(s, -1, axis=0))),
     ),
-    "start smoothed over both sides": ("volatility_weights/non_interference", _changed(_start(_both(5)))),
+    "start smoothed over both sides": ("weights/non_interference", _changed(_start(_both(5)))),
     "start over the mean of all days": (
-        "volatility_weights/non_interference",
+        "weights/non_interference",
         _changed(_start(lambda s, _: s / np.nanmean(s))),
     ),
     "start of the day before": (
-        "volatility_report/start_recomputed",
+        "report/start_recomputed",
         _changed(_start(lambda s, _: np.vstack([s[:1], s[:-1]]))),
     ),
-    "start fitted on half of the days": ("volatility_report/start_recomputed", _changed(_half_fitted)),
+    "start fitted on half of the days": ("report/start_recomputed", _changed(_half_fitted)),
 }
 
 
@@ -196,31 +196,31 @@ def _shifted_days(rows: VarianceSet, sequences: SequenceSet, _: Floats) -> Varia
 
 
 ROWS: dict[str, tuple[str, Change]] = {
-    "no purge for the longer horizon": ("volatility_report/ledger", _unpurged("train", "validation")),
-    "no purge for the longer horizon in training": ("volatility_report/ledger", _unpurged("train")),
-    "no purge for the longer horizon in validation": ("volatility_report/ledger", _unpurged("validation")),
-    "purge of the longer horizon one row short": ("volatility_report/ledger", _one_short),
-    "variance rows of test days in training": ("volatility_report/ledger", _with_rows_of("test")),
-    "variance rows of validation days in training": ("volatility_report/ledger", _with_rows_of("validation")),
+    "no purge for the longer horizon": ("report/ledger", _unpurged("train", "validation")),
+    "no purge for the longer horizon in training": ("report/ledger", _unpurged("train")),
+    "no purge for the longer horizon in validation": ("report/ledger", _unpurged("validation")),
+    "purge of the longer horizon one row short": ("report/ledger", _one_short),
+    "variance rows of test days in training": ("report/ledger", _with_rows_of("test")),
+    "variance rows of validation days in training": ("report/ledger", _with_rows_of("validation")),
     "test days as variance validation": (
-        "volatility_report/ledger",
+        "report/ledger",
         lambda rows, sequences, _: replace(rows, validation=sequences.positions("test")),
     ),
-    "hard training days of variance dropped": ("volatility_report/ledger", _easy("train")),
-    "hard validation days of variance dropped": ("volatility_report/ledger", _easy("validation")),
-    "variance features scaled by all days": ("volatility_report/ledger", _scaled_by_all(hidden=False)),
-    "variance features scaled by all days, hidden": ("volatility_report/ledger", _scaled_by_all(hidden=True)),
-    "variance features of the next day": ("volatility_report/ledger", _shifted_days),
+    "hard training days of variance dropped": ("report/ledger", _easy("train")),
+    "hard validation days of variance dropped": ("report/ledger", _easy("validation")),
+    "variance features scaled by all days": ("report/ledger", _scaled_by_all(hidden=False)),
+    "variance features scaled by all days, hidden": ("report/ledger", _scaled_by_all(hidden=True)),
+    "variance features of the next day": ("report/ledger", _shifted_days),
     "labels of test days kept": (
-        "volatility_report/oracle",
+        "report/oracle",
         lambda rows, _, closes: replace(rows, labels=_all_labels(closes)),
     ),
     "start of test days kept": (
-        "volatility_report/ledger",
+        "report/ledger",
         lambda rows, _, closes: replace(rows, start=rows.rule.forecast(closes)),
     ),
     "features of test days kept": (
-        "volatility_report/ledger",
+        "report/ledger",
         lambda rows, sequences, _: replace(rows, days=sequences.normalize(sequences.features)),
     ),
 }
@@ -315,15 +315,10 @@ def _against_the_worst(case: VarianceCase) -> VolatilityReport:
 
 def _rows_of_the_last_fold(case: VarianceCase) -> VolatilityReport:
     """The newest model forecasts every fold, and the report says so: it has seen the earlier test days."""
-    case.rows[0] = newest = case.rows[-1]
-    report = clean_report(case)
-    told = replace(
-        report.folds[0],
-        training_rows=len(newest.train),
-        trained_until=newest.trained_until,
-        known_until=newest.known_until,
-    )
-    return replace(report, folds=[told, *report.folds[1:]])
+    case.rows[0] = new = case.rows[-1]
+    first, *rest = clean_report(case).folds
+    told = replace(first, trained_until=new.trained_until, known_until=new.known_until)
+    return replace(clean_report(case), folds=[replace(told, training_rows=len(new.train)), *rest])
 
 
 def _claimed(case: VarianceCase) -> VolatilityReport:
@@ -332,42 +327,33 @@ def _claimed(case: VarianceCase) -> VolatilityReport:
 
 
 REPORTS: dict[str, tuple[str, Callable[[VarianceCase], VolatilityReport]]] = {
-    "rivals fitted without validation days": (
-        "volatility_report/figures_recomputed",
-        _rivals_on(_without_validation),
-    ),
-    "rivals fitted on the last 100 training days": (
-        "volatility_report/figures_recomputed",
-        _rivals_on(_late_start),
-    ),
-    "rivals fitted into the test windows": (
-        "volatility_report/figures_recomputed",
-        _rivals_on(_into_test_windows),
-    ),
-    "outcomes off by one day": ("volatility_report/figures_recomputed", _off_by_one),
-    "compared with the worst rival": ("volatility_report/figures_recomputed", _against_the_worst),
-    "days with large moves not scored": ("volatility_report/every_test_day_scored", _quiet_days_scored),
+    "rivals fitted without validation days": ("report/figures_recomputed", _rivals_on(_without_validation)),
+    "rivals fitted on the last 100 training days": ("report/figures_recomputed", _rivals_on(_late_start)),
+    "rivals fitted into the test windows": ("report/figures_recomputed", _rivals_on(_into_test_windows)),
+    "outcomes off by one day": ("report/figures_recomputed", _off_by_one),
+    "compared with the worst rival": ("report/figures_recomputed", _against_the_worst),
+    "days with large moves not scored": ("report/every_test_day_scored", _quiet_days_scored),
     "forecast of the next day": (
-        "volatility_report/predictions_reproduced",
+        "report/predictions_reproduced",
         _rescored(lambda score: np.roll(np.array(score.forecast), -1)),
     ),
     "forecast mixed with 1 % of the outcome": (
-        "volatility_report/predictions_reproduced",
+        "report/predictions_reproduced",
         _rescored(lambda score: 0.99 * np.array(score.forecast) + 0.01 * np.array(score.realized)),
     ),
     "forecast calibrated on the test days": (
-        "volatility_report/predictions_reproduced",
+        "report/predictions_reproduced",
         _rescored(lambda score: np.array(score.forecast) * score.figures["calibration"]["model"]),
     ),
-    "newest variance model for every fold": ("volatility_report/folds_sealed", _rows_of_the_last_fold),
-    "newest variance model for every fold, hidden": ("volatility_report/predictions_reproduced", _claimed),
+    "newest variance model for every fold": ("report/folds_sealed", _rows_of_the_last_fold),
+    "newest variance model for every fold, hidden": ("report/predictions_reproduced", _claimed),
 }
 
 
 def variance_mutants() -> list[Mutant]:
     """All of them; those with a memory are made anew."""
-    rows = {name: ("volatility_report/oracle", _changed(_labels(f))) for name, f in LABELS.items()}
+    rows = {name: ("report/oracle", _changed(_labels(f))) for name, f in LABELS.items()}
     rows |= STARTS | {name: (gate, _changed(change)) for name, (gate, change) in ROWS.items()}
-    rows["start fitted once on all days"] = ("volatility_report/start_recomputed", _remembered())
+    rows["start fitted once on all days"] = ("report/start_recomputed", _remembered())
     mutants = [Mutant(name, gate, VariancePipeline(rows=f)) for name, (gate, f) in rows.items()]
     return mutants + [Mutant(name, gate, VariancePipeline(report=f)) for name, (gate, f) in REPORTS.items()]

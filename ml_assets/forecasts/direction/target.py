@@ -10,9 +10,10 @@ import numpy as np
 from ml_assets.forecasts.controls import EDGE
 from ml_assets.forecasts.direction.drift import DirectionDrift, LiveDirection
 from ml_assets.forecasts.direction.report import DIRECTION_SCORING
+from ml_assets.forecasts.report import Score
 from ml_assets.forecasts.statistics import decline_p, paired_p
 from ml_assets.forecasts.succession import Champion
-from ml_assets.forecasts.target import Contest, InCommon, Score, Target
+from ml_assets.forecasts.target import Contest, InCommon, Target
 from ml_assets.forecasts.verdicts import Promotion, PromotionRule
 
 __all__ = ["DIRECTION", "DirectionPromotion"]
@@ -43,7 +44,7 @@ def _describe(gain: float, baseline: str) -> str:
     return f"{gain:+.1%} against {baseline}" if baseline else f"{gain:+.0%}"
 
 
-def _suspect(score: Score, _gain: float, rule: PromotionRule) -> str:
+def _suspect(score: Score, rule: PromotionRule) -> str:
     return (
         f"accuracy {score.level:.1%} is above {rule.quarantine:.0%}: on daily prices that is how leaks look; "
         "inspect before use"

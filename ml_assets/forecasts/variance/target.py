@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from ml_assets.forecasts.controls import VARIANCE as PLANTED
+from ml_assets.forecasts.report import Score
 from ml_assets.forecasts.succession import Champion
-from ml_assets.forecasts.target import Contest, InCommon, Score, Target
+from ml_assets.forecasts.target import Contest, InCommon, Target
 from ml_assets.forecasts.variance.drift import VarianceDrift
 from ml_assets.forecasts.variance.live import LiveVariance
 from ml_assets.forecasts.variance.losses import diebold_mariano, qlike
@@ -42,8 +43,8 @@ def _describe(gain: float, baseline: str) -> str:
     return f"QLIKE {gain:+.4f} against {baseline}" if baseline else f"QLIKE {gain:+.4f}"
 
 
-def _suspect(score: Score, gain: float, rule: PromotionRule) -> str:
-    against = _describe(gain, score.best_baseline)
+def _suspect(score: Score, rule: PromotionRule) -> str:
+    against = _describe(score.gain, score.best_baseline)
     return f"{against} is above {rule.quarantine}: that is how leaks look; inspect it"
 
 

@@ -18,8 +18,8 @@ from ml_assets.gates.forecasts.gates import (
 )
 from ml_assets.gates.forecasts.report import ReportEvidence
 from ml_assets.windows.sequences import SequenceConfig, build_sequences
-from tests.unit.skill import makers as direction
-from tests.unit.volatility import makers as variance
+from tests.unit.forecasts import direction_makers as direction
+from tests.unit.forecasts import variance_makers as variance
 
 LINEAGE = GateResult("one_lineage", True, "of one history", 1)
 

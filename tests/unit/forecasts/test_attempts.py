@@ -11,7 +11,7 @@ from ml_assets.forecasts.attempts import attempt_number, earlier_versions
 from ml_assets.forecasts.direction import WalkForwardReport
 from ml_assets.gates.forecasts.report import attempts_counted
 from ml_assets.storage import ArtifactStore, GateVerdict, certify
-from tests.unit.skill.makers import report
+from tests.unit.forecasts.direction_makers import report
 
 
 def predicted(share: float, *, shift: int = 0, days: int = 600) -> WalkForwardReport:

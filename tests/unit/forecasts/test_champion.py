@@ -11,9 +11,9 @@ import pytest
 from ml_assets.forecasts.report import Record
 from ml_assets.forecasts.walk_forward import champion_record
 from ml_assets.gates.forecasts.champion import champion_asked
+from tests.unit.forecasts import direction_makers as direction
+from tests.unit.forecasts import variance_makers as variance
 from tests.unit.forecasts.reports import case, every_score, with_item
-from tests.unit.skill import makers as direction
-from tests.unit.volatility import makers as variance
 
 
 @dataclass(frozen=True)

@@ -12,12 +12,12 @@ from ml_assets.forecasts.succession import Served
 from ml_assets.forecasts.targets import DIRECTION, VARIANCE
 from ml_assets.forecasts.verdicts import Promotion
 from ml_assets.storage import Certificate, NotCertified
+from tests.unit.forecasts.direction_makers import judged, report, with_controls
 from tests.unit.forecasts.fleets import damage, decide, gate, publish
 from tests.unit.forecasts.test_release import Fleet, fleet
 from tests.unit.forecasts.test_variance_succession import Fleet as VarianceFleet
 from tests.unit.forecasts.test_variance_succession import compose
 from tests.unit.forecasts.test_variance_succession import fleet as variance_fleet
-from tests.unit.skill.makers import judged, report, with_controls
 
 __all__ = ["fleet", "variance_fleet"]  # the fixtures
 

@@ -20,7 +20,7 @@ from ml_assets.gates.core import GateResult
 from ml_assets.gates.forecasts import _direction_baselines
 from ml_assets.gates.forecasts.direction_figures import direction_figures
 from ml_assets.windows.sequences import SequenceConfig, build_sequences
-from tests.unit.skill.makers import Fixed, folds, market, rows, scored
+from tests.unit.forecasts.direction_makers import Fixed, folds, market, rows, scored
 
 RETURNS = st.lists(st.floats(-0.2, 0.2), min_size=3, max_size=40).map(np.array)
 
@@ -169,7 +169,7 @@ def careless(X: np.ndarray, up: np.ndarray) -> Logistic:
 
 
 def told(fit: Fit, monkeypatch: pytest.MonkeyPatch, *, gate: bool = True) -> GateResult:
-    """The gate on a report whose logistic regression is fitted so; it proposes to the gate, too, if wanted."""
+    """The gate on a report whose logistic regression is fitted so; the same fit proposes, if wanted."""
     prices, _ = market()
     monkeypatch.setattr(forecasters, "fit_logistic", fit)
     report = walk_forward(DIRECTION_SCORING, Fixed(), prices.frame, rows())

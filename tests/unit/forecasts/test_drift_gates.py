@@ -33,8 +33,8 @@ from ml_assets.prices.simulated import price_history, simulate
 from ml_assets.storage import ArtifactStore, Certificate
 from ml_assets.windows.sequences import SequenceConfig, build_sequences
 from ml_assets.windows.steps import Steps
+from tests.unit.forecasts import variance_makers as makers
 from tests.unit.forecasts.fleets import publish
-from tests.unit.volatility import makers
 
 BLOCK, NEW = 40, 150
 OPTIONS = {"block": BLOCK, "false_alarms": 0.05}

@@ -20,8 +20,8 @@ from ml_assets.forecasts.succession import Served
 from ml_assets.forecasts.targets import DIRECTION
 from ml_assets.forecasts.verdicts import Judged, Promotion
 from ml_assets.storage import ArtifactStore, Certificate, GateVerdict, NotCertified, certify
+from tests.unit.forecasts.direction_makers import judged, report, with_controls
 from tests.unit.forecasts.fleets import decide, publish, release_gates
-from tests.unit.skill.makers import judged, report, with_controls
 
 BAD = GateVerdict("gate", False, "refused", {"checked": 1})
 

@@ -15,8 +15,8 @@ from ml_assets.forecasts.report import Score
 from ml_assets.gates.forecasts.direction_figures import direction_figures
 from ml_assets.gates.forecasts.report import retrained_fold
 from ml_assets.prices.simulated import price_history
+from tests.unit.forecasts import variance_makers as variance
 from tests.unit.forecasts.reports import PLACES, case, every_score, every_target, with_item
-from tests.unit.volatility import makers as variance
 
 
 @pytest.mark.parametrize("target", ["direction 1", "direction 3", "variance"])

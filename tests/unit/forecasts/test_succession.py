@@ -15,8 +15,8 @@ from ml_assets.forecasts.direction import WalkForwardReport
 from ml_assets.forecasts.report import Record
 from ml_assets.forecasts.succession import Champion, Served
 from ml_assets.forecasts.verdicts import Judged
+from tests.unit.forecasts.direction_makers import judged, report, with_controls
 from tests.unit.forecasts.fleets import decide, gate, serving
-from tests.unit.skill.makers import judged, report, with_controls
 
 DAYS = 600
 OLD = Champion("0" * 64, "1" * 64, "2014-12-31", 0.57)

@@ -11,7 +11,7 @@ from scipy.stats import binom, ttest_ind
 from ml_assets.forecasts.drift import LevelDrift
 from ml_assets.forecasts.variance import qlike
 from ml_assets.forecasts.variance.drift import loss_drift
-from tests.unit.volatility.makers import garch_returns
+from tests.unit.forecasts.variance_makers import garch_returns
 
 REPORTED, BLOCK, LOOKS = 1000, 60, 12
 DAYS = REPORTED + BLOCK * LOOKS

@@ -25,9 +25,9 @@ from ml_assets.forecasts.verdicts import Judged, Promotion
 from ml_assets.gates.core import GateResult
 from ml_assets.storage import ArtifactStore, Certificate
 from tests.unit.forecasts import fleets
+from tests.unit.forecasts.direction_makers import with_controls
 from tests.unit.forecasts.fleets import gate, publish, release_gates
 from tests.unit.forecasts.test_variance_verdicts import CONTROLS, judged
-from tests.unit.skill.makers import with_controls
 
 DAYS = 600
 OLD = Champion("0" * 64, "1" * 64, "2014-12-31")

@@ -33,7 +33,7 @@ def report(
         Score(
             horizon=h, dates=dates, forecast=[1e-4] * days, realized=[1e-4] * days,
             baseline_forecast=[1e-4] * days, best_baseline="garch",
-            levels={"model": -7.0 - gain, "garch": -7.0, "mean": -6.5}, gain=gain, p_value=q,
+            levels={"model": -7.0 - gain, "garch": -7.0, "mean": -6.5}, gain=-7.0 - (-7.0 - gain), p_value=q,
         )
         for h, q in zip((1, 5), both, strict=True)
     ]  # fmt: skip

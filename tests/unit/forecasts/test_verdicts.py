@@ -13,9 +13,9 @@ from ml_assets.forecasts.controls import EDGE, WALK
 from ml_assets.forecasts.statistics import adjusted_p_values
 from ml_assets.forecasts.targets import DIRECTION
 from ml_assets.forecasts.verdicts import Judged, Promotion, PromotionRule
+from tests.unit.forecasts.direction_makers import judged, report, with_controls
 from tests.unit.forecasts.fleets import all_gates, gate, serving
 from tests.unit.forecasts.fleets import decide as decide_all
-from tests.unit.skill.makers import judged, report, with_controls
 
 REPORT = st.builds(
     report,

@@ -16,8 +16,8 @@ from ml_assets.storage.artifact import Artifact
 from orchestration.cli.summary import print_summary
 from orchestration.fleet.run import RunOutcome
 from tests.pinn_fixtures import latency_report
+from tests.unit.forecasts.direction_makers import judged, report, with_controls
 from tests.unit.forecasts.fleets import decide
-from tests.unit.skill.makers import judged, report, with_controls
 
 PASSED = RunOutcome("symbol_pipeline", "A", True, 17, 0, None, None, 12.3, "run-a")
 REASON = "split_sequences, gate causal: A [/2020-01-02]: [bold]rsi[/bold] changed from 1.0 to 2.0"

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import dagster as dg
 
-from ml_assets.gates.core import GateResult
+from ml_assets.gates.core import Gate, GateResult
 from ml_assets.storage import ArtifactStore
 from ml_assets.storage.artifact import JsonArtifact
 from orchestration.gating import Staged, collect_gates, gated_asset
@@ -25,20 +25,26 @@ class Word(JsonArtifact):
     text: str
 
 
+def _long_enough(word: Word, _: object) -> GateResult:
+    return GateResult("long_enough", len(word.text) > 1, f"{len(word.text)} letters", 1)
+
+
+def _spelled(word: Word, _: object) -> GateResult:
+    return GateResult("spelled", word.text.isalpha(), f"looked at [{word.text}]", 1)
+
+
 @gated_asset(
-    gates={"long_enough": "More than one letter.", "spelled": "Letters only."}, partitions_def=SYMBOLS
+    gates=[
+        Gate("long_enough", "More than one letter.", _long_enough),
+        Gate("spelled", "Letters only.", _spelled),
+    ],
+    partitions_def=SYMBOLS,
 )
 def word(context: dg.AssetExecutionContext) -> Staged:
     key = context.partition_key
     if key == "CRASH":
         raise RuntimeError("cannot make a word") from OSError("disk [/dev/sda] is gone")
-    return Staged(
-        Word(key),
-        {
-            "long_enough": lambda w: GateResult("long_enough", len(w.text) > 1, f"{len(w.text)} letters", 1),
-            "spelled": lambda w: GateResult("spelled", w.text.isalpha(), f"looked at [{w.text}]", 1),
-        },
-    )
+    return Staged(Word(key))
 
 
 def definitions(root: Path, **settings: Any) -> dg.Definitions:

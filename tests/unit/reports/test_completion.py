@@ -12,8 +12,8 @@ from ml_assets.reports.completion import REQUIREMENTS, completion_pages
 from ml_assets.storage import ArtifactStore, GateVerdict
 from orchestration import definitions
 from orchestration.gating import collect_gates
+from tests.unit.forecasts.direction_makers import judged, report, with_controls
 from tests.unit.forecasts.fleets import decide
-from tests.unit.skill.makers import judged, report, with_controls
 from tests.unit.storage.make import certificate
 
 ROOT = Path(__file__).parents[3]

@@ -13,7 +13,7 @@ from ml_assets.gates.models.training import untrained_arrays
 from ml_assets.mamba import MambaConfig, MambaWeights, TrainingRecipe
 from ml_assets.prices.simulated import LEVERAGE, simulate
 from ml_assets.windows.sequences import SequenceConfig, build_sequences
-from tests.unit.volatility.makers import HORIZONS, QUICK, TINY, closes, folds, market, scored, trained
+from tests.unit.forecasts.variance_makers import HORIZONS, QUICK, TINY, closes, folds, market, scored, trained
 
 
 def test_a_longer_horizon_purges_the_rows_that_would_reach_the_next_part() -> None:

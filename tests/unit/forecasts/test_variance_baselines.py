@@ -25,7 +25,7 @@ from ml_assets.forecasts.variance.forecasters import known_rows, range_variances
 from ml_assets.forecasts.variance.garch import Garch, fit_garch, garch_forecast
 from ml_assets.gates.forecasts._variance_fits import garch_loss
 from ml_assets.windows.labels import forward_variance
-from tests.unit.volatility.makers import HORIZONS, awkward, closes, folds, garch_returns, market
+from tests.unit.forecasts.variance_makers import HORIZONS, awkward, closes, folds, garch_returns, market
 
 PRICES = st.lists(st.floats(0.9, 1.1), min_size=2, max_size=40).map(lambda moves: 50.0 * np.cumprod(moves))
 

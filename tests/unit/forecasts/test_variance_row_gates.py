@@ -21,7 +21,7 @@ from ml_assets.gates.forecasts.variance_start import start_causal, start_recompu
 from ml_assets.gates.models.training import untrained_arrays, weights_finite_and_complete
 from ml_assets.windows.labels import forward_returns, forward_variance
 from ml_assets.windows.scaling import fit_scale, normalize
-from tests.unit.volatility.makers import HORIZONS, closes, folds, market, trained
+from tests.unit.forecasts.variance_makers import HORIZONS, closes, folds, market, trained
 
 
 def rebuild(sequences: Any, values: np.ndarray) -> VarianceSet:

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ml_assets.forecasts.variance import diebold_mariano, qlike, squared_error
-from tests.unit.volatility.makers import garch_returns
+from tests.unit.forecasts.variance_makers import garch_returns
 
 
 @settings(max_examples=50, deadline=None)

@@ -20,7 +20,7 @@ from ml_assets.gates.forecasts.variance_start import start_recomputed
 from ml_assets.prices import PriceHistory
 from ml_assets.prices.simulated import price_history, simulate
 from ml_assets.windows.sequences import SequenceConfig, build_sequences
-from tests.unit.volatility.makers import HORIZONS, Start, awkward
+from tests.unit.forecasts.variance_makers import HORIZONS, Start, awkward
 
 Fit = Callable[..., Any]
 

@@ -13,8 +13,8 @@ from ml_assets.forecasts.direction import WalkForwardReport
 from ml_assets.forecasts.release import Release
 from ml_assets.forecasts.targets import DIRECTION
 from ml_assets.storage.artifact import Artifact, JsonArtifact
+from tests.unit.forecasts.direction_makers import judged, report, scored, with_controls
 from tests.unit.forecasts.fleets import decide
-from tests.unit.skill.makers import judged, report, scored, with_controls
 
 FLEET = with_controls({"A": judged(report("A", accuracy=0.58, p=1e-6)), "B": "crashed"})
 SAMPLES: list[Any] = [scored(), decide(FLEET), Release([], {"direction": {"A (1 d)": "REJECT: no skill"}})]
