@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
-from pydantic import AfterValidator, ConfigDict, Field, NonNegativeInt
+from pydantic import AfterValidator, ConfigDict, Field, InstanceOf, NonNegativeInt
 from pydantic.dataclasses import dataclass as validated
 
 if TYPE_CHECKING:
@@ -24,6 +24,8 @@ _SINCE_2 = {"settings", "events"}
 
 Figure = float | int | str
 """A number or word shown beside a verdict."""
+_AnyText = InstanceOf[str]
+"""Any text: pydantic's own ``str`` refuses what a message may hold, the undecodable bytes of a path."""
 _Text = Annotated[str, Field(min_length=1)]
 _EXTENSION = r"^(\.[A-Za-z0-9_]{1,20}){1,3}$"
 _Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -149,8 +151,8 @@ class Certificate:
     code_version: _Text
     inputs: dict[_Text, _Sha256]
     run_id: _Text | None = None
-    settings: dict[str, str] = field(default_factory=dict)
-    events: Annotated[tuple[str, ...], Field(strict=False)] = ()
+    settings: dict[_AnyText, _AnyText] = field(default_factory=dict)
+    events: Annotated[tuple[_AnyText, ...], Field(strict=False)] = ()
 
     @property
     def passed(self) -> bool:
