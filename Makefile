@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run fleet volatility pinn quotes american ui test torture benchmarks calibrate check tables format mutants lock clean
+.PHONY: help setup run fleet volatility relative pinn quotes american ui test torture benchmarks calibrate check tables format mutants lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -28,6 +28,9 @@ fleet: $(READY) ## the same for every symbol of the price source
 
 volatility: $(READY) ## forecast next-day and next-week variance for every symbol, with verdicts
 	$(BIN)/gated-mamba volatility --all
+
+relative: $(READY) ## forecast who will do better than the fleet's median stock, with verdicts
+	$(BIN)/gated-mamba relative --all
 
 pinn: $(READY) ## train and gate the option network alone
 	$(BIN)/gated-mamba options

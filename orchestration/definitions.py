@@ -11,19 +11,20 @@ from ml_assets.forecasts.controls import ControlledSource
 from ml_assets.storage import ArtifactStore
 from ml_assets.windows.steps import Steps
 from orchestration.assets.base import mamba_base_weights
-from orchestration.assets.drift import drift_report, volatility_drift_report
-from orchestration.assets.forecasts import volatility_report, walk_forward_report
+from orchestration.assets.drift import drift_report, relative_drift_report, volatility_drift_report
+from orchestration.assets.forecasts import relative_report, volatility_report, walk_forward_report
 from orchestration.assets.latency import latency_benchmark
 from orchestration.assets.networks import american_weights, pinn_weights
 from orchestration.assets.prices import raw_prices
 from orchestration.assets.quotes import option_quotes, option_walk_forward
+from orchestration.assets.relative import median_asset, relative_sequences_asset, relative_weights
 from orchestration.assets.release import release
 from orchestration.assets.training import (
     augmented_training_set,
     mamba_weights,
     split_sequences,
 )
-from orchestration.assets.verdicts import promotion, volatility_promotion
+from orchestration.assets.verdicts import promotion, relative_promotion, volatility_promotion
 from orchestration.assets.volatility import volatility_weights
 from orchestration.automation import build_schedules, build_sensors, fleet_update, with_freshness
 from orchestration.fleet.run import Graph
@@ -50,10 +51,16 @@ ASSETS = [
     volatility_weights,
     volatility_report,
     volatility_promotion,
+    median_asset,
+    relative_sequences_asset,
+    relative_weights,
+    relative_report,
+    relative_promotion,
     promotion,
     release,
     drift_report,
     volatility_drift_report,
+    relative_drift_report,
 ]
 
 

@@ -6,33 +6,32 @@ from collections.abc import Sequence
 
 import dagster as dg
 
-__all__ = ["PARTITION", "SYMBOLS", "only_direction", "only_variance"]
+from ml_assets.forecasts.target import Target
+from ml_assets.forecasts.targets import TARGETS
+from orchestration.pipelines import JOBS
+
+__all__ = ["PARTITION", "SYMBOLS", "tried_elsewhere"]
 
 SYMBOLS = dg.DynamicPartitionsDefinition(name="symbols")
 PARTITION = "dagster/partition"
 """Tag: the symbol that a run is about."""
-_NO_DIRECTION = ("volatility_pipeline", "drift_check", "volatility_drift_check")
 
 
-def only_variance(instance: dg.DagsterInstance, symbol: str) -> bool:
-    """Whether a symbol has runs, and none of them was on its way to a forecast of direction.
+def tried_elsewhere(instance: dg.DagsterInstance, target: Target, symbol: str) -> bool:
+    """Whether a symbol has runs, and none of them was on its way to a forecast of this target.
 
-    Then its direction was never tried, and must not count as one more attempt. A symbol without any run does:
-    else who wipes the history would make the tests easier.
+    Then it was never tried there, and must not count as one more attempt. A symbol without any run does: else
+    who wipes the history would make the tests easier. A run by hand counts where it made an asset of the
+    target; in doubt, for direction, which is part of every run, whatever it made.
     """
-    if _was_in(instance, symbol, "symbol_pipeline"):
+    own = next(job for job, assets in JOBS.items() if target.report in assets)
+    if _was_in(instance, symbol, own):
         return False
     runs = _runs(instance, symbol)
-    return bool(runs) and all(run.job_name in _NO_DIRECTION for run in runs)
-
-
-def only_direction(instance: dg.DagsterInstance, symbol: str) -> bool:
-    """Whether a symbol has runs, and none of them was on its way to a forecast of variance."""
-    if _was_in(instance, symbol, "volatility_pipeline"):
-        return False
-    runs = _runs(instance, symbol)
-    by_hand = (key for run in runs for key in run.asset_selection or ())
-    return bool(runs) and not any(key.path[-1].startswith("volatility_") for key in by_hand)
+    if target is TARGETS[0]:
+        return bool(runs) and all(run.job_name in JOBS for run in runs)
+    by_hand = {key.path[-1] for run in runs for key in run.asset_selection or ()}
+    return bool(runs) and not by_hand & {target.weights, target.report}
 
 
 def _was_in(instance: dg.DagsterInstance, symbol: str, job: str) -> bool:

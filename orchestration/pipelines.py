@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-__all__ = ["DATA", "JOBS", "MODEL", "VARIANCE"]
+__all__ = ["DATA", "JOBS", "MODEL", "RELATIVE", "VARIANCE"]
 
 DATA = ("raw_prices", "split_sequences", "augmented_training_set")
 """First half of a symbol's way; after it the base model is trained."""
@@ -15,6 +15,8 @@ MODEL = ("mamba_weights", "walk_forward_report")
 """Second half: it may start from the base model."""
 VARIANCE = ("raw_prices", "split_sequences", "volatility_weights", "volatility_report")
 """All that a symbol's variance needs, which is not all of its data."""
+RELATIVE = ("relative_sequences", "relative_weights", "relative_report")
+"""What a symbol's relative direction needs once prices and the fleet's median are there."""
 
 JOBS: Mapping[str, tuple[str, ...]] = {
     "symbol_pipeline": (*DATA, *MODEL),
@@ -24,8 +26,12 @@ JOBS: Mapping[str, tuple[str, ...]] = {
     "american_pipeline": ("american_weights",),
     "volatility_pipeline": VARIANCE,
     "volatility_verdict": ("volatility_promotion",),
+    "median_pipeline": ("fleet_median",),
+    "relative_pipeline": ("raw_prices", *RELATIVE),
+    "relative_verdict": ("relative_promotion",),
     "fleet_verdict": ("promotion", "release"),
     "drift_check": ("raw_prices", "drift_report"),
     "volatility_drift_check": ("raw_prices", "volatility_drift_report"),
+    "relative_drift_check": ("raw_prices", "relative_drift_report"),
 }
 """Assets of each job, in the order in which data flows."""

@@ -31,7 +31,7 @@ DEFAULT_UNIVERSE = ("AAPL", "AMD", "BAC", "GE", "JNJ", "KO", "MSFT", "XOM")
 
 WITHOUT_INFLUENCE = frozenset(
     {
-        *("home", "store", "keep_versions", "workers", "symbols", "volatility"),
+        *("home", "store", "keep_versions", "workers", "symbols", "volatility", "relative"),
         *("verdict_wait_seconds", "verdict_wait_tries"),
         *("sensors", "weekly_retrain", "retrain_cron", "retrain_timezone", "retrain_after_days"),
         *("quiet_seconds", "attempts_per_content", "drift_days", "drift_false_alarms"),
@@ -81,6 +81,9 @@ class Settings(BaseSettings):
     )
     volatility: bool = Field(
         False, description="Automatic runs also forecast variance; by hand: gated-mamba volatility."
+    )
+    relative: bool = Field(
+        False, description="Automatic runs also forecast relative direction; by hand: gated-mamba relative."
     )
     split: float = Field(0.8, gt=0, lt=1, description="Share of the development rows used for training.")
     test_days: int | None = Field(

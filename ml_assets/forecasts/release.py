@@ -129,7 +129,7 @@ def _withheld(judged: Promotion | str) -> dict[str, str]:
 
 
 def bring_back(earlier: Release, used: Mapping[str, str], newest: Mapping[str, str]) -> Release:
-    """Mark an earlier release with what it passes over.
+    """Mark an earlier release with what it passes over, and with targets that came after it.
 
     Parameters
     ----------
@@ -138,7 +138,12 @@ def bring_back(earlier: Release, used: Mapping[str, str], newest: Mapping[str, s
     used, newest
         Versions by asset: those that it was made of, and those that a release would be made of now.
     """
-    return replace(earlier, passed_over={a: sha for a, sha in newest.items() if used.get(a) != sha})
+    unjudged = {"every symbol": "no model with skill: it was not judged when this release was made"}
+    return replace(
+        earlier,
+        withheld={**{target.name: unjudged for target in TARGETS}, **earlier.withheld},
+        passed_over={a: sha for a, sha in newest.items() if used.get(a) != sha},
+    )
 
 
 def judged_weights(store: ArtifactStore, target: Target, served: Served) -> Certificate:

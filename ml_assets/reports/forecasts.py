@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,7 +16,7 @@ from ml_assets.storage.symbols import slug
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["calibration", "confusion", "volatility_pages", "walk_forward_pages"]
+__all__ = ["calibration", "confusion", "relative_pages", "volatility_pages", "walk_forward_pages"]
 
 _ROLLING = 120  # days
 _BINS = 5
@@ -102,6 +102,11 @@ class _Page:
 def walk_forward_pages(report: Report) -> dict[str, bytes]:
     """Return the page of a direction report and its picture, by path."""
     return _DIRECTION.files(report)
+
+
+def relative_pages(report: Report) -> dict[str, bytes]:
+    """Return the page of a report of relative direction and its picture, by path."""
+    return _RELATIVE.files(report)
 
 
 def volatility_pages(report: Report) -> dict[str, bytes]:
@@ -240,6 +245,7 @@ _DIRECTION = _Page(
     columns={},
     remark=_direction_remark,
 )
+_RELATIVE = replace(_DIRECTION, folder="relative", title="better than the fleet's median stock")
 _VARIANCE = _Page(
     folder="volatility",
     title="variance forecasts",

@@ -10,7 +10,7 @@ from ml_assets.forecasts.drift import DriftReport
 from ml_assets.forecasts.feature_drift import feature_drift, features_since
 from ml_assets.forecasts.release import Release
 from ml_assets.forecasts.target import Target
-from ml_assets.forecasts.targets import DIRECTION, TARGETS, VARIANCE
+from ml_assets.forecasts.targets import DIRECTION, RELATIVE, TARGETS, VARIANCE
 from ml_assets.gates.forecasts.drift import DriftEvidence, drift_gates
 from ml_assets.prices import PriceHistory
 from ml_assets.storage import ArtifactStore
@@ -20,7 +20,7 @@ from orchestration.gating import Certified, Staged, gated_asset, verified
 from orchestration.partitions import SYMBOLS
 from orchestration.settings import Settings
 
-__all__ = ["drift_asset", "drift_report", "volatility_drift_report"]
+__all__ = ["drift_asset", "drift_report", "relative_drift_report", "volatility_drift_report"]
 
 
 def drift_asset(target: Target, description: str) -> dg.AssetsDefinition:
@@ -122,4 +122,7 @@ drift_report = drift_asset(
 )
 volatility_drift_report = drift_asset(
     VARIANCE, "The released variance models on the days since their reports, beside their baselines."
+)
+relative_drift_report = drift_asset(
+    RELATIVE, "The released models of relative direction on the days since their reports."
 )

@@ -14,9 +14,10 @@ import dagster as dg
 from ml_assets.forecasts.attempts import attempt_number, earlier_versions
 from ml_assets.forecasts.direction import MambaDirection
 from ml_assets.forecasts.forecaster import TrainedForecaster, fold_rows
+from ml_assets.forecasts.relative import FleetMedian, relative_sequences
 from ml_assets.forecasts.report import Report
 from ml_assets.forecasts.target import Target
-from ml_assets.forecasts.targets import DIRECTION, VARIANCE
+from ml_assets.forecasts.targets import DIRECTION, RELATIVE, VARIANCE
 from ml_assets.forecasts.variance import MambaVariance
 from ml_assets.forecasts.variance.mamba import rows_of
 from ml_assets.forecasts.walk_forward import FoldModels, champion_record, walk_forward
@@ -27,11 +28,12 @@ from ml_assets.gates.forecasts.gates import (
     DirectionEvidence,
     VarianceEvidence,
 )
+from ml_assets.gates.forecasts.relative import RELATIVE_REPORT_GATES, RelativeEvidence
 from ml_assets.gates.forecasts.report import retrained_fold
-from ml_assets.gates.models.lineage import one_lineage, variance_lineage
+from ml_assets.gates.models.lineage import one_lineage, relative_lineage, variance_lineage
 from ml_assets.mamba import MambaBaseWeights
 from ml_assets.prices import PriceHistory
-from ml_assets.reports.forecasts import volatility_pages, walk_forward_pages
+from ml_assets.reports.forecasts import relative_pages, volatility_pages, walk_forward_pages
 from ml_assets.reports.pictures import markdown_pictures
 from ml_assets.storage import ArtifactStore, Certificate, read_input
 from ml_assets.windows.augmentation import AugmentConfig
@@ -42,7 +44,7 @@ from orchestration.gating import Certified, Staged, gated_asset, verified
 from orchestration.partitions import SYMBOLS
 from orchestration.settings import Settings
 
-__all__ = ["volatility_report", "walk_forward_report"]
+__all__ = ["relative_report", "volatility_report", "walk_forward_report"]
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,8 @@ class Track:
         ``(read, models, what every report is judged by) -> evidence`` of the gates.
     pages, metadata : callable
         What a person is shown of the report.
+    sequences : str
+        Asset of the sequences that are scored.
     """
 
     target: Target
@@ -88,6 +92,7 @@ class Track:
     evidence: Callable[[Read, FoldModels, Mapping[str, Any]], Any]
     pages: Callable[[Any], dict[str, bytes]]
     metadata: Callable[[Any], dict[str, Any]]
+    sequences: str = "split_sequences"
 
 
 def report_asset(track: Track) -> dg.AssetsDefinition:
@@ -144,7 +149,7 @@ def report_asset(track: Track) -> dg.AssetsDefinition:
             events=models.events,
         )
 
-    upstream = {"prices": "raw_prices", "sequences": "split_sequences", "weights": target.weights}
+    upstream = {"prices": "raw_prices", "sequences": track.sequences, "weights": target.weights}
     return gated_asset(
         name=target.report,
         partitions_def=SYMBOLS,
@@ -177,17 +182,37 @@ def _base(read: Read) -> MambaBaseWeights | None:
 
 
 def _direction_evidence(read: Read, _: FoldModels, common: Mapping[str, Any]) -> DirectionEvidence:
-    source = read.sequences.value
-
     def rebuild(history: PriceHistory, test_days: int) -> SequenceSet:
-        config = SequenceConfig(source.window, source.horizon, source.split, test_days)
-        return build_sequences(history, config, steps=read.steps)
+        return build_sequences(history, _fold_config(read, test_days), steps=read.steps)
 
     return DirectionEvidence(
         **common,
         lineage=partial(one_lineage, read.store, *read.certificates),
         base=_base(read),
         rebuild=rebuild,
+    )
+
+
+def _fold_config(read: Read, test_days: int) -> SequenceConfig:
+    source = read.sequences.value
+    return SequenceConfig(source.window, source.horizon, source.split, test_days)
+
+
+def _relative_evidence(read: Read, _: FoldModels, common: Mapping[str, Any]) -> RelativeEvidence:
+    # The version by which the sequences were labelled, whatever the newest one is.
+    median = FleetMedian.from_bytes(
+        read_input(read.store, read.sequences.certificate, "fleet_median", None)[0]
+    )
+
+    def rebuild(history: PriceHistory, test_days: int) -> SequenceSet:
+        return relative_sequences(history, median, _fold_config(read, test_days), steps=read.steps)
+
+    return RelativeEvidence(
+        **common,
+        lineage=partial(relative_lineage, *read.certificates),
+        base=None,
+        rebuild=rebuild,
+        median=median,
     )
 
 
@@ -243,6 +268,19 @@ walk_forward_report = report_asset(
         evidence=_direction_evidence,
         pages=walk_forward_pages,
         metadata=_direction_figures,
+    )
+)
+relative_report = report_asset(
+    Track(
+        target=RELATIVE,
+        group="relative",
+        description=_RULES.format("predictions", "anew ", "rules without a model"),
+        gates=RELATIVE_REPORT_GATES,
+        forecaster=_direction,
+        evidence=_relative_evidence,
+        pages=relative_pages,
+        metadata=_direction_figures,
+        sequences="relative_sequences",
     )
 )
 volatility_report = report_asset(

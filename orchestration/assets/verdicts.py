@@ -11,23 +11,17 @@ from ml_assets.forecasts.controls import asked_for
 from ml_assets.forecasts.judging import decide
 from ml_assets.forecasts.release import champions_of, pin_champions
 from ml_assets.forecasts.target import Target
-from ml_assets.forecasts.targets import DIRECTION, VARIANCE
+from ml_assets.forecasts.targets import DIRECTION, RELATIVE, VARIANCE
 from ml_assets.forecasts.verdicts import Judged, Promotion, PromotionRule, Verdict
 from ml_assets.gates.fleet.verdicts import VERDICT_GATES, VerdictEvidence
 from ml_assets.storage import ArtifactStore, input_key
 from orchestration.gating import Certified, Refusal, Staged, gated_asset, verified
-from orchestration.partitions import only_direction, only_variance
+from orchestration.partitions import tried_elsewhere
 from orchestration.settings import Settings
 
-__all__ = ["horizons_of", "promotion", "verdict_asset", "volatility_promotion"]
+__all__ = ["horizons_of", "promotion", "relative_promotion", "verdict_asset", "volatility_promotion"]
 
 Reports = Mapping[str, Certified[Any] | Refusal]
-
-# A symbol may have been run for one target alone: it is no attempt at the other.
-_ELSEWHERE: dict[str, Callable[[dg.DagsterInstance, str], bool]] = {
-    DIRECTION.name: only_variance,
-    VARIANCE.name: only_direction,
-}
 
 
 def horizons_of(target: Target, settings: Settings) -> tuple[int, ...]:
@@ -37,7 +31,8 @@ def horizons_of(target: Target, settings: Settings) -> tuple[int, ...]:
 
 def _rule_of(target: Target, settings: Settings) -> PromotionRule:
     rule = replace(target.rule, false_discovery_rate=settings.false_discovery_rate)
-    return replace(rule, quarantine=settings.quarantine_accuracy) if target is DIRECTION else rule
+    # The setting is an accuracy: it means nothing where a gain of QLIKE is held against the bar.
+    return replace(rule, quarantine=settings.quarantine_accuracy) if target.too_good == "level" else rule
 
 
 def verdict_asset(target: Target, group: str, description: str) -> dg.AssetsDefinition:
@@ -64,7 +59,7 @@ def verdict_asset(target: Target, group: str, description: str) -> dg.AssetsDefi
         settings: dg.ResourceParam[Settings],
         store: dg.ResourceParam[ArtifactStore],
     ) -> Staged:
-        attempted = _attempted(target, reports, partial(_ELSEWHERE[target.name], context.instance))
+        attempted = _attempted(target, reports, partial(tried_elsewhere, context.instance, target))
         judged = {symbol: _judged(target, report, symbol) for symbol, report in attempted.items()}
         rule, horizons = _rule_of(target, settings), horizons_of(target, settings)
         before = champions_of(store, target)
@@ -87,14 +82,14 @@ def verdict_asset(target: Target, group: str, description: str) -> dg.AssetsDefi
     return judge
 
 
-def _attempted(target: Target, reports: Reports, tried_elsewhere: Callable[[str], bool]) -> Reports:
+def _attempted(target: Target, reports: Reports, elsewhere: Callable[[str], bool]) -> Reports:
     """Keep what a verdict is about: its own controls, and the symbols of which its target was tried."""
     if not reports:
         raise dg.Failure(
             f"no symbol has been attempted yet; materialize {target.report} first", allow_retries=False
         )
     wanted = {s: reports[s] for s in asked_for(reports, target.controls)}
-    return {s: r for s, r in wanted.items() if not isinstance(r, Refusal) or not tried_elsewhere(s)}
+    return {s: r for s, r in wanted.items() if not isinstance(r, Refusal) or not elsewhere(s)}
 
 
 def _judged(target: Target, report: Certified[Any] | Refusal, symbol: str) -> Judged[Any] | str:
@@ -135,4 +130,9 @@ volatility_promotion = verdict_asset(
     VARIANCE,
     "volatility",
     "One verdict per symbol and horizon, against the best baseline, over the whole fleet.",
+)
+relative_promotion = verdict_asset(
+    RELATIVE,
+    "relative",
+    "One verdict per symbol on whether its model knows who will do better than the median stock.",
 )

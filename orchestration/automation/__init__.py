@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 import dagster as dg
 
 from orchestration.automation.alerts import failure_alerts
-from orchestration.automation.drift import DIRECTION_WATCH, VARIANCE_WATCH, drift_looks, drift_retrain
+from orchestration.automation.drift import WATCHES, drift_looks, drift_retrain
 from orchestration.automation.fleet import fleet_update
 from orchestration.automation.freshness import with_freshness
 from orchestration.automation.schedules import weekly_retrain
@@ -28,12 +26,10 @@ def build_sensors(settings: Settings) -> list[dg.SensorDefinition]:
             price_changes,
             option_network,
             verdict_follows,
-            partial(drift_looks, DIRECTION_WATCH),
-            partial(drift_looks, VARIANCE_WATCH),
             drift_retrain,
             failure_alerts,
         )
-    ]
+    ] + [drift_looks(watch, status) for watch in WATCHES]
 
 
 def build_schedules(settings: Settings) -> list[dg.ScheduleDefinition]:

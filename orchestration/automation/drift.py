@@ -2,7 +2,7 @@
 
 A forecast needs TensorFlow, whose import alone takes longer than a tick should. So the tick only counts:
 enough new days since the report, or since the last look, request the job of the look, whose gated result the
-next ticks read. Direction and variance differ in what is counted and in the job.
+next ticks read. Targets differ in what is counted and in the job.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,14 +14,15 @@ import numpy as np
 from ml_assets.forecasts.champions import released_models
 from ml_assets.forecasts.drift import Seen, WatchedModel
 from ml_assets.forecasts.target import Target
-from ml_assets.forecasts.targets import DIRECTION, VARIANCE
+from ml_assets.forecasts.targets import DIRECTION, RELATIVE, VARIANCE
 from ml_assets.prices import PriceFileError, PriceSource, PriceSourceError
 from ml_assets.storage import ArtifactStore, NotCertified
 from orchestration.automation.fleet import REASON, request_update
 from orchestration.fleet.state import at_work, count_tries
+from orchestration.fleet.steps import PLANS
 from orchestration.settings import Settings
 
-__all__ = ["DIRECTION_WATCH", "VARIANCE_WATCH", "Watch", "drift_looks", "drift_retrain"]
+__all__ = ["WATCHES", "Watch", "drift_looks", "drift_retrain"]
 
 LOOK = "gated-mamba/look"
 """Tag: which look at which models a run takes."""
@@ -50,8 +51,11 @@ class Watch:
             return {}
 
 
-DIRECTION_WATCH = Watch(DIRECTION, "drift_looks", "drift_check")
-VARIANCE_WATCH = Watch(VARIANCE, "volatility_drift_looks", "volatility_drift_check")
+WATCHES = (
+    Watch(DIRECTION, "drift_looks", "drift_check"),
+    Watch(VARIANCE, "volatility_drift_looks", "volatility_drift_check"),
+    Watch(RELATIVE, "relative_drift_looks", "relative_drift_check"),
+)
 
 
 def drift_looks(watch: Watch, status: dg.DefaultSensorStatus) -> dg.SensorDefinition:
@@ -110,7 +114,7 @@ def drift_retrain(status: dg.DefaultSensorStatus) -> dg.SensorDefinition:
         settings: dg.ResourceParam[Settings],
         store: dg.ResourceParam[ArtifactStore],
     ) -> dg.RunRequest | dg.SkipReason:
-        reasons = [reason for watch in (DIRECTION_WATCH, VARIANCE_WATCH) for reason in _reasons(watch, store)]
+        reasons = [reason for watch in WATCHES for reason in _reasons(watch, store)]
         known = [f"{reason.symbol}: {reason.text}" for reason in reasons]
         new = [r for r in reasons if not count_tries(context.instance, "fleet_update", r.tag, r.key)]
         if not new:
@@ -126,7 +130,7 @@ def drift_retrain(status: dg.DefaultSensorStatus) -> dg.SensorDefinition:
             [symbol],
             "; ".join(f"drift of {reason.name}: {reason.text}" for reason in new),
             renew_base=any(reason.watch.target is DIRECTION for reason in new),
-            variance=any(reason.watch.target is VARIANCE for reason in new),
+            beside=[p.command for p in PLANS if any(r.watch.target is p.target for r in new)],
             run_key="-".join(["drift", *(f"{reason.key}-{reason.name}" for reason in new)]),
             tags={reason.tag: reason.key for reason in new},
         )

@@ -15,17 +15,11 @@ from pydantic import Field
 from ml_assets.forecasts.controls import CONTROLS
 from ml_assets.prices import PriceSource
 from ml_assets.storage import ProcessId
-from orchestration.fleet.order import (
-    Fleet,
-    Step,
-    forecast_direction,
-    forecast_variance,
-    judge,
-    variance_symbols,
-)
+from orchestration.fleet.order import Fleet, forecast_beside, forecast_direction, judge
 from orchestration.fleet.resume import unfinished
 from orchestration.fleet.run import Graph, RunOutcome, forecast_succeeded, register_symbols
 from orchestration.fleet.state import known_symbols, nobody_else_at_work
+from orchestration.fleet.steps import PLANS, Step
 from orchestration.instance import PROCESS, close_dead_runs
 from orchestration.settings import Settings
 
@@ -46,8 +40,8 @@ class FleetUpdate(dg.Config):
     """Which symbols; none: every one that the settings want and the source has."""
     renew_base: bool = True
     """Whether the base model is trained again between data and models."""
-    variance: bool = False
-    """Whether variance follows even where the setting ``volatility`` does not ask for it."""
+    beside: list[str] = Field(default_factory=list)
+    """Targets that follow direction even where no setting asks for them, by the names of their commands."""
     reason: str = "asked for by hand"
 
 
@@ -57,11 +51,11 @@ def request_update(
     *,
     renew_base: bool,
     run_key: str,
-    variance: bool = False,
+    beside: Sequence[str] = (),
     tags: Mapping[str, str] | None = None,
 ) -> dg.RunRequest:
     """Ask for a run of the job; its reason stands in the tags."""
-    config = {"symbols": list(symbols), "renew_base": renew_base, "variance": variance, "reason": reason}
+    config = {"symbols": list(symbols), "renew_base": renew_base, "beside": list(beside), "reason": reason}
     tags = {REASON: reason[:250], "gated-mamba/symbols": (",".join(symbols) or "all")[:250], **(tags or {})}
     return dg.RunRequest(run_key, run_config={"ops": {"update_fleet": {"config": config}}}, tags=tags)
 
@@ -84,15 +78,17 @@ def update_fleet(
             fleet = Fleet(graph, context.instance, _Log(context), since, tags)
             direction = forecast_direction(fleet, symbols, renew_base=config.renew_base)
             (verdict,) = judge(fleet)
-            variance: list[RunOutcome] = []
+            beside: dict[str, list[RunOutcome]] = {}
             # Controls alone, tried once more, have no symbol's variance to be forecast beside theirs.
-            if (settings.volatility or config.variance) and not set(direction.ready) <= set(CONTROLS):
-                chosen = variance_symbols(direction.ready)
-                register_symbols(context.instance, chosen)
-                outcomes, others = forecast_variance(fleet, chosen)
-                variance = [*outcomes.values(), *others]
+            stocks = not set(direction.ready) <= set(CONTROLS)
+            for plan in PLANS:
+                if stocks and (getattr(settings, plan.command) or plan.command in config.beside):
+                    chosen = plan.symbols(direction.ready)
+                    register_symbols(context.instance, chosen)
+                    outcomes, others = forecast_beside(fleet, plan, chosen)
+                    beside[plan.target.name] = [*outcomes.values(), *others]
     base = [] if direction.base is None else [direction.base]
-    _close(context, direction.symbols, base, verdict, variance)
+    _close(context, direction.symbols, base, verdict, beside)
 
 
 def _symbols(
@@ -130,10 +126,11 @@ def _close(
     outcomes: Mapping[str, RunOutcome],
     others: Sequence[RunOutcome],
     verdict: RunOutcome,
-    variance: Sequence[RunOutcome],
+    beside: Mapping[str, Sequence[RunOutcome]],
 ) -> None:
     """Show what came out; fail as the commands do: if nothing passed, or a verdict or release did not."""
-    failed = [o for o in [*outcomes.values(), *others, verdict, *variance] if not o.success]
+    of_others = [outcome for runs in beside.values() for outcome in runs]
+    failed = [o for o in [*outcomes.values(), *others, verdict, *of_others] if not o.success]
     stopped = {s: str(o.reason) for s, o in outcomes.items() if not o.success}
     context.add_output_metadata({"passed": len(outcomes) - len(stopped), "stopped": stopped})
     trouble = []
@@ -141,8 +138,11 @@ def _close(
         trouble.append("the fleet's verdict failed")
     elif outcomes and len(stopped) == len(outcomes):
         trouble.append("no symbol passed")
-    if variance and not forecast_succeeded(variance):
-        trouble.append("the variance step failed (direction has its verdict)")
+    trouble += [
+        f"the {name} step failed (direction has its verdict)"
+        for name, runs in beside.items()
+        if not forecast_succeeded(runs)
+    ]
     if trouble:
         raise dg.Failure(
             f"{' and '.join(trouble)}: " + "; ".join(f"{o.partition or o.job}: {o.reason}" for o in failed),

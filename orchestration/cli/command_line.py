@@ -37,11 +37,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from orchestration.cli.commands import (  # imports Dagster: not for --help
         roll_back,
         run_all,
+        run_beside,
         run_quotes,
-        run_volatility,
         train_american,
         train_options,
     )
+    from orchestration.fleet.steps import PLANS
 
     try:
         if options.command == "options":
@@ -50,8 +51,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return run_quotes(settings)
         if options.command == "american":
             return train_american(settings)
-        if options.command == "volatility":
-            return run_volatility(settings, every_symbol=options.all, anew=options.anew)
+        for plan in PLANS:
+            if options.command == plan.command:
+                return run_beside(settings, plan, every_symbol=options.all, anew=options.anew)
         if options.command == "rollback":
             return roll_back(settings, options.version)
         return run_all(settings, every_symbol=options.all, anew=options.anew)
@@ -65,7 +67,10 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True)
     run = commands.add_parser("run", help="materialize the whole graph and print the verdicts")
     variance = commands.add_parser("volatility", help="forecast variance and print the verdicts")
-    for fleet in (run, variance):
+    relative = commands.add_parser(
+        "relative", help="forecast who will do better than the fleet's median stock; print the verdicts"
+    )
+    for fleet in (run, variance, relative):
         fleet.add_argument(
             "--all", action="store_true", help="all symbols of the source, not the default few"
         )

@@ -1,4 +1,4 @@
-"""What the commands do: ``run``, ``volatility``, ``options``, ``american``, ``quotes`` and ``rollback``."""
+"""What the commands do; a target that is forecast beside direction has one of its own, see `run_beside`."""
 
 from __future__ import annotations
 
@@ -13,23 +13,18 @@ from rich.console import Console
 from ml_assets.forecasts.controls import CONTROLS
 from orchestration.cli.progress import watching
 from orchestration.cli.setup import FleetProgress, open_fleet, wide_console
-from orchestration.cli.summary import print_quotes, print_summary, print_volatility
+from orchestration.cli.summary import print_quotes, print_summary, print_target
 from orchestration.definitions import build_defs
-from orchestration.fleet.order import (
-    Fleet,
-    forecast_direction,
-    forecast_variance,
-    judge,
-    variance_symbols,
-)
+from orchestration.fleet.order import Fleet, forecast_beside, forecast_direction, judge
 from orchestration.fleet.resume import unfinished
 from orchestration.fleet.run import forecast_succeeded, register_symbols, run_job
 from orchestration.fleet.state import nobody_else_at_work
+from orchestration.fleet.steps import Plan
 from orchestration.instance import open_instance
 from orchestration.resources import open_store
 from orchestration.settings import Settings
 
-__all__ = ["roll_back", "run_all", "run_quotes", "run_volatility", "train_american", "train_options"]
+__all__ = ["roll_back", "run_all", "run_beside", "run_quotes", "train_american", "train_options"]
 
 
 def train_options(settings: Settings) -> int:
@@ -127,8 +122,8 @@ def run_all(settings: Settings, *, every_symbol: bool, anew: bool = False) -> in
     return 0 if passed and all(outcome.success for outcome in shared) else 1
 
 
-def run_volatility(settings: Settings, *, every_symbol: bool, anew: bool = False) -> int:
-    """Forecast the variance of each symbol, judge it, release what has passed; goes on as `run_all` does.
+def run_beside(settings: Settings, plan: Plan, *, every_symbol: bool, anew: bool = False) -> int:
+    """Forecast a target of each symbol, judge it, release what has passed; goes on as `run_all` does.
 
     Returns 0 if the fleet's verdict and at least one symbol passed, 2 if there was nothing to run on, else 1.
     """
@@ -137,14 +132,15 @@ def run_volatility(settings: Settings, *, every_symbol: bool, anew: bool = False
     if opened is None:
         return 2
     graph, source, chosen = opened
-    symbols = variance_symbols(chosen)
+    symbols = plan.symbols(chosen)
+    steps = len(symbols) * (1 if plan.first is None else 2) + (1 if plan.shared is None else 2)
     with (
-        _alone(console, settings, "volatility", symbols, anew=anew) as (instance, since),
-        FleetProgress(console, total=len(symbols) + 1) as watcher,
+        _alone(console, settings, plan.command, symbols, anew=anew) as (instance, since),
+        FleetProgress(console, total=steps) as watcher,
     ):
         fleet = Fleet(graph, instance, watcher, since)
-        outcomes, others = forecast_variance(fleet, symbols)
-    print_volatility(console, fleet.store, outcomes, others, source.problems())
+        outcomes, others = forecast_beside(fleet, plan, symbols)
+    print_target(console, fleet.store, plan.target, outcomes, others, source.problems())
     return 0 if forecast_succeeded([*outcomes.values(), *others]) else 1
 
 

@@ -18,8 +18,8 @@ from rich.progress import (
 from ml_assets.prices import PriceSource
 from ml_assets.storage import StoreError
 from orchestration.definitions import build_defs
-from orchestration.fleet.order import BASE, DATA, MODELS, NETWORK, VARIANCE, Step
 from orchestration.fleet.run import Graph, RunOutcome
+from orchestration.fleet.steps import BASE, DATA, MODELS, NETWORK, PLANS, Step
 from orchestration.settings import Settings
 
 __all__ = ["FleetProgress", "open_fleet", "wide_console"]
@@ -85,7 +85,7 @@ class FleetProgress:
 
     def ended(self, step: Step, outcome: RunOutcome) -> None:
         """Move the bar; print how the base model and each symbol came out."""
-        if step in (DATA, VARIANCE):
+        if step in (DATA, *(plan.models for plan in PLANS)):
             self._bar.update(self._task, description=f"{step.title}: {outcome.partition}")
         stopped_early = step == DATA and not outcome.success  # its models are not made
         self._bar.advance(self._task, 2 if stopped_early else 1)

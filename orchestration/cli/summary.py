@@ -9,7 +9,8 @@ from rich.table import Table
 from rich.text import Text
 
 from ml_assets.chains.walk_forward import OptionWalkForward
-from ml_assets.forecasts.targets import DIRECTION, VARIANCE
+from ml_assets.forecasts.target import Target
+from ml_assets.forecasts.targets import DIRECTION
 from ml_assets.forecasts.verdicts import Promotion
 from ml_assets.pinn import LatencyReport
 from ml_assets.prices import Problem
@@ -17,7 +18,7 @@ from ml_assets.reports.option_walk import walk_table
 from ml_assets.storage import ArtifactStore, NotCertified
 from orchestration.fleet.run import RunOutcome
 
-__all__ = ["print_quotes", "print_summary", "print_volatility"]
+__all__ = ["print_quotes", "print_summary", "print_target"]
 
 
 def print_summary(
@@ -90,26 +91,32 @@ def _print_walk(console: Console, store: ArtifactStore, walk: OptionWalkForward 
     )
 
 
-def print_volatility(
+def print_target(
     console: Console,
     store: ArtifactStore,
+    target: Target,
     outcomes: Mapping[str, RunOutcome],
     others: Sequence[RunOutcome],
     problems: Sequence[Problem],
 ) -> None:
-    """Print the closing table of a run of variance models; parameters as of `print_summary`."""
-    data = _made_now(store, VARIANCE.verdicts, others)
+    """Print the closing table of a target that is forecast beside direction; others as of `print_summary`."""
+    data = _made_now(store, target.verdicts, others)
+    score, write = ("accuracy", "{:.1%}") if target.higher_is_better else ("QLIKE", "{:.4f}")
+    test = "Pesaran-Timmermann" if target.higher_is_better else "Diebold-Mariano"
     table = Table(
-        title="Variance", caption="QLIKE on sealed days; p: Diebold-Mariano, one-sided, times attempts"
+        title=target.name.capitalize(),
+        caption=f"{score} on sealed days; p: {test}, one-sided, times attempts",
     )
-    for column in ("symbol", "days ahead", "days", "QLIKE gain", "best baseline", "p", "verdict", "why"):
+    heads = ("symbol", "days ahead", "days", score, f"{score} gain", "best baseline", "p", "verdict", "why")
+    for column in heads:
         table.add_column(column, overflow="fold", justify="left")
-    promotion = None if data is None else VARIANCE.promotion.from_bytes(data)
+    promotion = None if data is None else target.promotion.from_bytes(data)
     for v in [] if promotion is None else promotion.everyone:
         if v.symbol in outcomes:
+            level = "-" if v.level is None else write.format(v.level)
             gain = "-" if v.gain is None else f"{v.gain:+.4f}"
             p, best = f"{v.p_value:.4f}", v.best_baseline or "-"
-            cells = (v.symbol, str(v.horizon), str(v.days), gain, best, p, v.verdict, v.reason)
+            cells = (v.symbol, str(v.horizon), str(v.days), level, gain, best, p, v.verdict, v.reason)
             table.add_row(*map(Text, cells))
     console.print(table)
     for symbol, outcome in outcomes.items():

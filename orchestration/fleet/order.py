@@ -4,7 +4,9 @@
 
     data of each symbol -> base model of all -> model and report of each symbol -> verdict -> release
                            (the option network beside, then its latency and option quotes: the command)
+    beside direction, where asked for:
     data, model and report of each symbol's variance -> verdict -> release
+    data of each symbol -> median of the fleet -> relative model and report of each -> verdict -> release
 
 A symbol that fails is left out of what follows, and never stops the others. Every step of every symbol is a
 Dagster run of its own.
@@ -21,52 +23,35 @@ from typing import Protocol
 
 import dagster as dg
 
-from ml_assets.forecasts.controls import CONTROLS, VARIANCE_CONTROLS
+from ml_assets.forecasts.controls import CONTROLS
 from ml_assets.storage import ArtifactStore
-from orchestration import pipelines
 from orchestration.fleet.resume import Kept
 from orchestration.fleet.run import Graph, RunOutcome, run_job
 from orchestration.fleet.state import current
+from orchestration.fleet.steps import (
+    BASE,
+    DATA,
+    LATENCY,
+    MODELS,
+    NETWORK,
+    QUOTES,
+    RELEASE,
+    VERDICT,
+    VERDICT_AND_RELEASE,
+    Plan,
+    Step,
+)  # fmt: skip
 from orchestration.fleet.workers import Task, Workers, process, work
 from orchestration.settings import Settings
 
 __all__ = [
-    "BASE",
-    "DATA",
-    "MODELS",
-    "NETWORK",
-    "VARIANCE",
     "Direction",
     "Fleet",
-    "Step",
     "Watcher",
+    "forecast_beside",
     "forecast_direction",
-    "forecast_variance",
     "judge",
-    "variance_symbols",
 ]
-
-
-@dataclass(frozen=True)
-class Step:
-    """Assets that are made together: a job, and which of its assets."""
-
-    title: str
-    job: str
-    assets: tuple[str, ...]
-
-
-DATA = Step("data", "symbol_pipeline", pipelines.DATA)
-BASE = Step("base model", "base_pipeline", pipelines.JOBS["base_pipeline"])
-MODELS = Step("models", "symbol_pipeline", pipelines.MODEL)
-NETWORK = Step("option network", "option_pipeline", ("pinn_weights",))
-LATENCY = Step("latency", "option_pipeline", ("latency_benchmark",))
-QUOTES = Step("option quotes", "quotes_pipeline", pipelines.JOBS["quotes_pipeline"])
-VERDICT = Step("verdict", "fleet_verdict", ("promotion",))
-VERDICT_AND_RELEASE = Step("verdict", "fleet_verdict", ("promotion", "release"))
-VARIANCE = Step("variance", "volatility_pipeline", pipelines.VARIANCE)
-VARIANCE_VERDICT = Step("verdict on variance", "volatility_verdict", ("volatility_promotion",))
-RELEASE = Step("release", "fleet_verdict", ("release",))
 
 
 class Watcher(Protocol):
@@ -261,25 +246,29 @@ def judge(fleet: Fleet, *, options: bool = False) -> list[RunOutcome]:
     return [*before, fleet.once(VERDICT_AND_RELEASE if measured else VERDICT)]
 
 
-def variance_symbols(chosen: Sequence[str]) -> list[str]:
-    """The chosen symbols with the controls of variance, without those of direction."""
-    return [*(s for s in chosen if s not in CONTROLS), *VARIANCE_CONTROLS]
-
-
-def forecast_variance(fleet: Fleet, symbols: Sequence[str]) -> tuple[dict[str, RunOutcome], list[RunOutcome]]:
-    """Make each symbol's variance, judge it, and renew the release where the rest of it is there.
+def forecast_beside(
+    fleet: Fleet, plan: Plan, symbols: Sequence[str]
+) -> tuple[dict[str, RunOutcome], list[RunOutcome]]:
+    """Forecast a target of each symbol, judge it, and renew the release where the rest of it is there.
 
     Returns
     -------
     dict of str to RunOutcome
         By symbol.
     list of RunOutcome
-        Of the verdict, and of the release if there was one.
+        Of what is made of all symbols, of the verdict, and of the release, as far as the work came.
     """
+    others: list[RunOutcome] = []
     with fleet.workers(len(symbols)) as workers:
-        outcomes = fleet.each(workers, VARIANCE, symbols)
-    verdict = fleet.once(VARIANCE_VERDICT)
-    others = [verdict]
-    if verdict.success and all(current(fleet.store, a) for a in ("promotion", "latency_benchmark")):
+        before = {} if plan.first is None else fleet.each(workers, plan.first, symbols)
+        ready = [symbol for symbol in symbols if symbol not in before or before[symbol].success]
+        if plan.shared is not None:
+            kept = bool(before) and all(before[symbol].kept for symbol in ready)
+            others.append(fleet.once(plan.shared, keep=kept))
+            if not others[-1].success:
+                return before, others
+        outcomes = {**before, **fleet.each(workers, plan.models, ready, before)}
+    others.append(fleet.once(plan.verdict))
+    if others[-1].success and all(current(fleet.store, a) for a in ("promotion", "latency_benchmark")):
         others.append(fleet.once(RELEASE))
     return outcomes, others

@@ -12,12 +12,12 @@ import dagster as dg
 
 from ml_assets.forecasts.controls import DIRECTION_CONTROLS, asked_for
 from ml_assets.forecasts.release import Release
-from ml_assets.forecasts.targets import DIRECTION
+from ml_assets.forecasts.targets import DIRECTION, TARGETS
 from ml_assets.prices import PriceHistory
 from ml_assets.prices.changes import fingerprint
 from ml_assets.storage import ArtifactStore, Certificate, FileLock, LockTimeout, NotCertified, input_key
 from orchestration.instance import close_dead_runs
-from orchestration.partitions import PARTITION, SYMBOLS, only_variance
+from orchestration.partitions import PARTITION, SYMBOLS, tried_elsewhere
 from orchestration.settings import Settings
 
 __all__ = [
@@ -133,7 +133,7 @@ def attempted(instance: dg.DagsterInstance, symbols: Iterable[str]) -> set[str]:
         s
         for s in symbols
         if instance.get_runs(dg.RunsFilter(tags={PARTITION: s}, statuses=ended), limit=1)
-        and not only_variance(instance, s)
+        and not tried_elsewhere(instance, DIRECTION, s)
     }
 
 
@@ -155,7 +155,7 @@ def stale_verdict(instance: dg.DagsterInstance, store: ArtifactStore) -> tuple[s
     options = [current(store, asset) for asset in ("pinn_weights", "latency_benchmark")]
     if not reports or None in options:
         return None
-    others = [*options, current(store, "volatility_promotion")]
+    others = [*options, *(current(store, target.verdicts) for target in TARGETS[1:])]
     wanted = {*reports, *attempted(instance, symbols)}
     versions = [*(f"{s} {reports.get(s)}" for s in sorted(wanted)), *(c.sha256 for c in others if c)]
     key = hashlib.sha256("|".join(versions).encode()).hexdigest()[:16]
@@ -190,7 +190,8 @@ def _stale_release(store: ArtifactStore) -> str | None:
     except NotCertified:
         return "nothing that can be trusted was released"
     passed_over = Release.from_bytes(data).passed_over
-    for asset in ("promotion", "latency_benchmark", "pinn_weights", "volatility_promotion"):
+    others = (target.verdicts for target in TARGETS[1:])
+    for asset in (DIRECTION.verdicts, "latency_benchmark", "pinn_weights", *others):
         newest, key = current(store, asset), input_key(asset, None)
         if newest is not None and newest.sha256 not in (certificate.inputs.get(key), passed_over.get(key)):
             return f"another {asset} than the released one"

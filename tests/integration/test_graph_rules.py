@@ -36,6 +36,11 @@ EDGES = {
     ("pinn_weights", "latency_benchmark"),
     ("option_quotes", "option_walk_forward"),
     ("pinn_weights", "option_walk_forward"),
+    ("raw_prices", "fleet_median"),
+    ("fleet_median", "relative_sequences"),
+    ("relative_sequences", "relative_weights"),
+    ("relative_weights", "relative_report"),
+    ("relative_report", "relative_promotion"),
     ("promotion", "release"),
     ("latency_benchmark", "release"),
     ("raw_prices", "drift_report"),
@@ -53,6 +58,10 @@ PER_SYMBOL = {
     "volatility_drift_report",
     "volatility_weights",
     "volatility_report",
+    "relative_sequences",
+    "relative_weights",
+    "relative_report",
+    "relative_drift_report",
 }
 
 

@@ -12,13 +12,15 @@ from ml_assets.prices.simulated import price_history, simulate
 from tests.mutants.augmentation_leaks import augmentation_mutants
 from tests.mutants.feature_leaks import feature_mutants
 from tests.mutants.pipeline import Mutant
+from tests.mutants.relative_leaks import PIPELINES
 from tests.mutants.row_leaks import row_mutants
 from tests.mutants.variance_leaks import variance_mutants
 
 
 def mutants() -> list[Mutant]:
     """The whole catalogue, made anew: some mutants remember what they have seen."""
-    return [*feature_mutants(), *row_mutants(), *augmentation_mutants(), *variance_mutants()]
+    relative = [Mutant(name, gate, pipeline) for name, (gate, pipeline) in PIPELINES.items()]
+    return [*feature_mutants(), *row_mutants(), *augmentation_mutants(), *variance_mutants(), *relative]
 
 
 def mutant_market() -> PriceHistory:

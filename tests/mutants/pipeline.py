@@ -29,6 +29,7 @@ from ml_assets.windows.sequence_set import SequenceSet
 from ml_assets.windows.sequences import build_sequences
 from ml_assets.windows.splits import SequenceConfig
 from ml_assets.windows.steps import Steps
+from tests.mutants.relative_leaks import RELATIVE_GATES, RelativePipeline
 from tests.unit.forecasts.variance_makers import Start
 
 Build = Callable[[PriceHistory], SequenceSet]
@@ -228,6 +229,7 @@ GATES = (
     *by_name(SEQUENCE_GATES),
     *(f"augmented/{name}" for name in by_name(AUGMENTED_GATES)),
     *VARIANCE_GATES,
+    *RELATIVE_GATES,
 )
 
 
@@ -242,6 +244,7 @@ def run_mutant(mutant: Mutant, prices: PriceHistory) -> tuple[GateResult, float]
 def run_clean(prices: PriceHistory) -> tuple[list[GateResult], float]:
     """Run every gate on the product as it is."""
     start = time.process_time()
-    data, variance = CLEAN.trial(prices), CLEAN_VARIANCE.trial(prices)
-    results = [(variance if gate in VARIANCE_GATES else data).run(gate) for gate in GATES]
+    data, variance, relative = (p.trial(prices) for p in (CLEAN, CLEAN_VARIANCE, RelativePipeline()))
+    trials = dict.fromkeys(VARIANCE_GATES, variance) | dict.fromkeys(RELATIVE_GATES, relative)
+    results = [trials.get(gate, data).run(gate) for gate in GATES]
     return results, time.process_time() - start

@@ -58,8 +58,17 @@ class LiveDirection:
     realized: Floats
 
     @classmethod
-    def of(cls, store: ArtifactStore, model: WatchedModel, prices: PriceHistory, steps: Steps) -> Self:
-        """Read the model and its report, and find its new days.
+    def of(
+        cls,
+        store: ArtifactStore,
+        model: WatchedModel,
+        prices: PriceHistory,
+        steps: Steps,
+        *,
+        asset: str = "mamba_weights",
+        report: type[WalkForwardReport] = WalkForwardReport,
+    ) -> Self:
+        """Read the model, an `asset`, and its report, and find its new days.
 
         Raises
         ------
@@ -68,8 +77,8 @@ class LiveDirection:
         NotCertified
             If weights or report cannot be verified any more.
         """
-        weights = MambaWeights.from_bytes(store.read("mamba_weights", model.symbol, model.weights)[0])
-        report = store.read("walk_forward_report", model.symbol, model.report_sha256)[0]
+        weights = MambaWeights.from_bytes(store.read(asset, model.symbol, model.weights)[0])
+        won = store.read(report.kind, model.symbol, model.report_sha256)[0]
         require_columns(model, weights.feature_names, steps.names(prices.frame))
         features = np.asarray(steps.features(prices.frame.copy(deep=False)), dtype=np.float32)
         returns = steps.labels(prices.frame["close"].to_numpy(), model.horizon)
@@ -79,7 +88,7 @@ class LiveDirection:
         rows = rows[is_new[rows - model.horizon + 1] & is_new[rows]][:: model.horizon]
         return cls(
             model,
-            WalkForwardReport.from_bytes(report),
+            report.from_bytes(won),
             weights,
             prices,
             [str(day) for day in prices.dates.to_numpy()[rows].astype("datetime64[D]")],

@@ -117,14 +117,16 @@ def _losses(new: Floats, old: Floats, x: Floats) -> tuple[float, str]:
     return theirs - ours, f"QLIKE {ours:.4f} where that had {theirs:.4f}"
 
 
+_SHARE = Oracle(
+    EDGE,
+    _direction,
+    better=lambda f, rule: f.level >= f.baseline_level + rule.margin,
+    suspicious=lambda f, rule: f.level > rule.quarantine,
+    lead=_hits,
+)
 ORACLES: Mapping[str, Oracle] = {
-    "direction": Oracle(
-        EDGE,
-        _direction,
-        better=lambda f, rule: f.level >= f.baseline_level + rule.margin,
-        suspicious=lambda f, rule: f.level > rule.quarantine,
-        lead=_hits,
-    ),
+    "direction": _SHARE,
+    "relative": _SHARE,
     "variance": Oracle(
         VARIANCE,
         _variance,

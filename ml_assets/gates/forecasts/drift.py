@@ -9,14 +9,16 @@ from typing import Any
 
 from ml_assets.forecasts.direction import WalkForwardReport
 from ml_assets.forecasts.drift import DriftReport, Live
+from ml_assets.forecasts.relative import RelativeReport
 from ml_assets.forecasts.release import Release
 from ml_assets.forecasts.target import Target
-from ml_assets.forecasts.targets import DIRECTION, VARIANCE
+from ml_assets.forecasts.targets import DIRECTION, RELATIVE, VARIANCE
 from ml_assets.forecasts.variance import VolatilityReport
 from ml_assets.gates._verdict import Tally, require, verdict
 from ml_assets.gates.core import Gate, GateResult
 from ml_assets.gates.forecasts.direction_drift import quoted_direction, recompute_direction
 from ml_assets.gates.forecasts.feature_drift import features_recomputed
+from ml_assets.gates.forecasts.relative import recompute_relative
 from ml_assets.gates.forecasts.variance_drift import quoted_variance, recompute_variance
 from ml_assets.prices import PriceHistory
 from ml_assets.storage import ArtifactStore, Certificate, read_input
@@ -36,6 +38,7 @@ class _Oracle:
 
 _ORACLES = {
     DIRECTION.name: _Oracle(WalkForwardReport.from_bytes, quoted_direction, recompute_direction),
+    RELATIVE.name: _Oracle(RelativeReport.from_bytes, quoted_direction, recompute_relative),
     VARIANCE.name: _Oracle(VolatilityReport.from_bytes, quoted_variance, recompute_variance),
 }
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from ml_assets.forecasts.controls import CONTROLS
 from ml_assets.gates.core import GateResult
 from ml_assets.storage import ArtifactStore, Certificate, NotCertified, follow_input, input_key
 
-__all__ = ["one_lineage", "variance_lineage"]
+__all__ = ["median_lineage", "one_lineage", "relative_lineage", "variance_lineage"]
 
 
 def one_lineage(
@@ -55,7 +58,7 @@ def variance_lineage(
     weights : Certificate, optional
         Of a variance model that is to be scored.
     """
-    name, symbol = "one_lineage", str(sequences.partition)
+    symbol = str(sequences.partition)
     history, split = input_key("raw_prices", symbol), input_key("split_sequences", symbol)
     pairs = [(f"{split} made from {history}", sequences.inputs.get(history), prices.sha256)]
     if weights is not None:
@@ -63,6 +66,31 @@ def variance_lineage(
             (f"weights trained on {history}", weights.inputs.get(history), prices.sha256),
             (f"weights trained on {split}", weights.inputs.get(split), sequences.sha256),
         ]
+    return _same_versions(symbol, pairs, f"one history of {symbol}, split once")
+
+
+def median_lineage(prices: Certificate, median: Certificate) -> GateResult:
+    """Require that the fleet's median was taken of the prices that are labelled; a control is no member."""
+    symbol = str(prices.partition)
+    if symbol in CONTROLS:
+        return GateResult("one_lineage", True, f"{symbol} is a control: it is no member of the fleet", 1)
+    history = input_key("raw_prices", symbol)
+    pairs = [(f"median taken of {history}", median.inputs.get(history), prices.sha256)]
+    return _same_versions(symbol, pairs, "the fleet's median was taken of these prices")
+
+
+def relative_lineage(prices: Certificate, sequences: Certificate, weights: Certificate) -> GateResult:
+    """Require that the model was trained on the relative sequences that are scored, of the prices read."""
+    symbol = str(sequences.partition)
+    history, rows = input_key("raw_prices", symbol), input_key("relative_sequences", symbol)
+    pairs = [
+        (f"{rows} made from {history}", sequences.inputs.get(history), prices.sha256),
+        (f"weights trained on {rows}", weights.inputs.get(rows), sequences.sha256),
+    ]
+    return _same_versions(symbol, pairs, f"one history of {symbol}, split and labelled once")
+
+
+def _same_versions(symbol: str, pairs: Sequence[tuple[str, str | None, str]], passed: str) -> GateResult:
     for what, found, read in pairs:
         if found != read:
             message = (
@@ -70,5 +98,5 @@ def variance_lineage(
                 "one that "
                 f"the model was trained on. Materialize all assets of {symbol} again, in one run"
             )
-            return GateResult(name, False, message, len(pairs))
-    return GateResult(name, True, f"one history of {symbol}, split once", len(pairs))
+            return GateResult("one_lineage", False, message, len(pairs))
+    return GateResult("one_lineage", True, passed, len(pairs))

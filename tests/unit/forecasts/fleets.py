@@ -9,7 +9,7 @@ from ml_assets.forecasts import judging
 from ml_assets.forecasts.release import Release, Verdicts
 from ml_assets.forecasts.succession import Champion, Served
 from ml_assets.forecasts.target import Target
-from ml_assets.forecasts.targets import DIRECTION, VARIANCE
+from ml_assets.forecasts.targets import DIRECTION, TARGETS, VARIANCE
 from ml_assets.forecasts.verdicts import Judged, Promotion, PromotionRule
 from ml_assets.gates.core import GateResult, by_name
 from ml_assets.gates.fleet.release import RELEASE_GATES, ReleaseEvidence
@@ -17,7 +17,7 @@ from ml_assets.gates.fleet.verdicts import VERDICT_GATES, VerdictEvidence
 from ml_assets.storage import ArtifactStore, Certificate, GateVerdict, certify
 
 Reports = Mapping[str, Judged | str]
-HORIZONS = {DIRECTION.name: (1,), VARIANCE.name: (1, 5)}
+HORIZONS = {target.name: (1, 5) if target is VARIANCE else (1,) for target in TARGETS}
 GOOD = GateVerdict("gate", True, "looked at it", {"checked": 1})
 
 

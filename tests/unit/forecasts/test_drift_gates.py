@@ -19,10 +19,11 @@ from ml_assets.forecasts.direction.mamba import DirectionModel
 from ml_assets.forecasts.drift import DriftReport, Live, Look, WatchedModel
 from ml_assets.forecasts.feature_drift import FeatureDrift
 from ml_assets.forecasts.forecaster import fold_rows
+from ml_assets.forecasts.relative import RelativeReport, fleet_median
 from ml_assets.forecasts.release import Release, ReleasedVersion
 from ml_assets.forecasts.succession import Champion, Served
 from ml_assets.forecasts.target import Target
-from ml_assets.forecasts.targets import DIRECTION, TARGETS, VARIANCE
+from ml_assets.forecasts.targets import DIRECTION, RELATIVE, TARGETS, VARIANCE
 from ml_assets.forecasts.variance.live import LiveVariance
 from ml_assets.forecasts.walk_forward import FoldModels, walk_forward
 from ml_assets.gates.core import GateResult, by_name
@@ -92,6 +93,7 @@ def scored() -> WalkForwardReport:
 
 MODELS: dict[str, Callable[[], tuple[Any, Any, dict[int, str]]]] = {
     DIRECTION.name: lambda: (trained(2), scored(), {1: scored().dates[-1]}),
+    RELATIVE.name: lambda: (trained(2), RelativeReport(**vars(scored())), {1: scored().dates[-1]}),
     VARIANCE.name: lambda: (
         makers.trained(2),
         makers.scored(),
@@ -103,6 +105,11 @@ MODELS: dict[str, Callable[[], tuple[Any, Any, dict[int, str]]]] = {
 def release_model(store: ArtifactStore, target: Target) -> Certificate:
     """The chain from a release to the weights: what was judged until the report's last days."""
     model, report, until = MODELS[target.name]()
+    if target is RELATIVE:
+        closes = gone_on(NEW).frame["close"]
+        backwards = closes.set_axis(closes.index[::-1]).sort_index()
+        fleet = {"SIM": closes, "BACKWARDS": backwards, "FLAT": closes * 0 + 1}
+        publish(store, "fleet_median", fleet_median(fleet).to_bytes())
     weights = publish(store, target.weights, model.to_bytes(), partition="SIM")
     made = publish(store, target.report, report.to_bytes(), {f"{target.weights}/SIM": weights.sha256}, "SIM")
     champions = [Served("SIM", h, Champion(weights.sha256, made.sha256, day)) for h, day in until.items()]
@@ -227,7 +234,7 @@ def test_weights_that_nobody_judged_are_refused(watched: Watched, tmp_path: Any)
     """A release that names other weights than those which the report behind it had scored."""
     store, target = ArtifactStore(tmp_path), watched.target
     release_model(store, target)
-    other = {DIRECTION.name: trained, VARIANCE.name: makers.trained}[target.name](1)
+    other = (makers.trained if target is VARIANCE else trained)(1)
     published = publish(store, target.weights, other.to_bytes(), partition="SIM")
     forged = Release([ReleasedVersion(target.weights, "SIM", published.sha256, 1)], {})
     judged = store.current(target.verdicts)

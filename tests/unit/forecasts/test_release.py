@@ -12,12 +12,13 @@ from ml_assets.forecasts.release import (
     Release,
     ReleasedVersion,
     Verdicts,
+    bring_back,
     champions_of,
     compose_release,
     pin_champions,
 )
 from ml_assets.forecasts.succession import Served
-from ml_assets.forecasts.targets import DIRECTION
+from ml_assets.forecasts.targets import DIRECTION, TARGETS
 from ml_assets.forecasts.verdicts import Judged, Promotion
 from ml_assets.storage import ArtifactStore, Certificate, GateVerdict, NotCertified, certify
 from tests.unit.forecasts.direction_makers import judged, report, with_controls
@@ -42,7 +43,7 @@ class Fleet:
 
 
 def by_target(direction: Promotion) -> Verdicts:
-    return {"direction": direction, "variance": "variance is not judged"}
+    return {target.name: f"{target.name} is not judged" for target in TARGETS} | {"direction": direction}
 
 
 @pytest.fixture
@@ -67,6 +68,14 @@ def fleet(tmp_path: Path) -> Fleet:
 def gates(fleet: Fleet, release: Release) -> dict[str, bool]:
     results = release_gates(fleet.store, by_target(fleet.verdicts), fleet.latency, release)
     return {name: result.passed for name, result in results.items()}
+
+
+def test_a_release_older_than_a_target_comes_back_without_it(fleet: Fleet) -> None:
+    release = fleet.compose()
+    withheld = {name: places for name, places in release.withheld.items() if name != "relative"}
+    back = bring_back(dataclasses.replace(release, withheld=withheld), {}, {})
+    assert "not judged" in back.withheld["relative"]["every symbol"]
+    assert set(gates(fleet, back).values()) == {True}
 
 
 def test_the_chain_is_followed_and_every_gate_passes(fleet: Fleet) -> None:

@@ -92,7 +92,7 @@ def test_variance_follows_where_the_setting_asks(
 def test_variance_follows_where_the_run_asks(
     asked: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    _, ran, _ = run_fleet(tmp_path, monkeypatch, set(), variance=asked)
+    _, ran, _ = run_fleet(tmp_path, monkeypatch, set(), beside=["volatility"] if asked else [])
     assert (("volatility_verdict", None) in ran) is asked
 
 

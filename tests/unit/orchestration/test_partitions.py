@@ -5,8 +5,9 @@ from __future__ import annotations
 import dagster as dg
 import pytest
 
+from ml_assets.forecasts.targets import DIRECTION, RELATIVE, VARIANCE
 from orchestration.fleet.state import attempted
-from orchestration.partitions import PARTITION, only_direction, only_variance
+from orchestration.partitions import PARTITION, tried_elsewhere
 
 VOLATILITY = frozenset({dg.AssetKey("volatility_weights")})
 
@@ -33,6 +34,7 @@ def test_a_symbol_counts_as_an_attempt_only_where_it_was_tried(
                 job, asset_selection=selection, tags={PARTITION: "AAPL"}, status=dg.DagsterRunStatus.SUCCESS
             )
             instance.add_run(run)
-        assert only_variance(instance, "AAPL") is variance
-        assert only_direction(instance, "AAPL") is direction
+        assert tried_elsewhere(instance, DIRECTION, "AAPL") is variance
+        assert tried_elsewhere(instance, VARIANCE, "AAPL") is direction
+        assert tried_elsewhere(instance, RELATIVE, "AAPL") is bool(runs)
         assert attempted(instance, ["AAPL"]) == ({"AAPL"} if runs and not variance else set())

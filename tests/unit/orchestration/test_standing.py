@@ -13,7 +13,7 @@ import dagster as dg
 import pytest
 
 from ml_assets.forecasts.release import Release, bring_back
-from ml_assets.forecasts.targets import DIRECTION, VARIANCE
+from ml_assets.forecasts.targets import DIRECTION, RELATIVE, VARIANCE
 from ml_assets.forecasts.verdicts import Promotion, Verdict
 from ml_assets.gates.fleet.release import RELEASE_GATES
 from ml_assets.storage import Certificate
@@ -158,6 +158,7 @@ def test_a_rollback_from_verdicts_that_were_closed_by_hand_stays(released: Relea
             **{
                 DIRECTION.verdicts: Certified(fleet.verdicts, fleet.promotion),
                 VARIANCE.verdicts: variance,
+                RELATIVE.verdicts: Refusal(None, "never judged"),
             },
         )
         assert all(gate.run(staged.artifact, staged.evidence).passed for gate in RELEASE_GATES)
