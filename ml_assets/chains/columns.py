@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 import pandas as pd
 
-from ml_assets.chains.contracts import is_contract
+from ml_assets.chains.contracts import CONTRACT
 from ml_assets.prices.errors import PriceFileError
 from ml_assets.prices.layouts.dates import is_date_like
-from ml_assets.prices.layouts.grid import Grid
+from ml_assets.prices.layouts.grid import Grid, hinted_columns
 from ml_assets.prices.layouts.hint import LayoutHint
 from ml_assets.prices.layouts.names import plain
 from ml_assets.prices.layouts.numbers import is_missing, parse_numbers
 
-__all__ = ["CALL_WORDS", "PUT_WORDS", "ChainColumns", "find_columns"]
+__all__ = ["CALL_WORDS", "PUT_WORDS", "find_columns"]
 
 CALL_WORDS, PUT_WORDS = frozenset(("c", "call", "calls")), frozenset(("p", "put", "puts"))
 
@@ -55,24 +54,7 @@ _REQUIRED = ("date", "expiry", "strike", "right", "bid", "ask")
 _SAMPLE = 400
 
 
-@dataclass(frozen=True)
-class ChainColumns:
-    """Positions of a grid's columns.
-
-    Parameters
-    ----------
-    roles : mapping of str to int
-        ``date``, ``expiry``, ``strike``, ``right``, ``bid``, ``ask``, ``contract``, ``root``, ``underlying``,
-        ``spot``; only those that the file has.
-    wide : mapping of (str, str) to int
-        Where a row holds a call and a put side by side: (``'call'`` or ``'put'``, ``'bid'`` or ``'ask'``).
-    """
-
-    roles: Mapping[str, int]
-    wide: Mapping[tuple[str, str], int]
-
-
-def find_columns(grid: Grid, hint: LayoutHint) -> ChainColumns:
+def find_columns(grid: Grid, hint: LayoutHint) -> dict[str, int]:
     """Give the columns of a chain their roles.
 
     Parameters
@@ -81,6 +63,13 @@ def find_columns(grid: Grid, hint: LayoutHint) -> ChainColumns:
         The file's columns.
     hint : LayoutHint
         Its ``columns`` outrank names and values.
+
+    Returns
+    -------
+    dict of str to int
+        Positions of ``date``, ``expiry``, ``strike``, ``right``, ``bid``, ``ask``, ``contract``, ``root``,
+        ``underlying``, ``spot``; only those that the file has. Where a row holds a call and a put side by
+        side, ``call bid``, ``call ask``, ``put bid`` and ``put ask`` stand for ``bid`` and ``ask``.
 
     Raises
     ------
@@ -93,18 +82,16 @@ def find_columns(grid: Grid, hint: LayoutHint) -> ChainColumns:
             "the file has no header",
             "Add a line of column names, for instance date,expiration,strike,type,bid,ask.",
         )
-    at: dict[str, int] = {}
-    for role, name in hint.columns:
-        at[role] = _hinted(grid, role, name)
-    for role in _NAMES:
+    at = hinted_columns(grid, hint, _NAMES)
+    for role, is_kind in _VALUES.items():
         if role not in at:
-            found = _by_name(grid, role, set(at.values()))
-            if found is not None:
-                at[role] = found
+            named = _candidates(grid, role, at)
+            good = [place for place in named if is_kind(grid.cells[place].iloc[:_SAMPLE])]
+            at |= {role: good[0]} if good else {}
     wide = {} if "right" in at else _side_by_side(grid)
-    for _, side in wide:
-        at.pop(side, None)
-    return ChainColumns(at | _still_needed(grid, at, wide=bool(wide)), wide)
+    if wide:
+        at = {role: place for role, place in at.items() if role not in _SIDES} | wide
+    return at | _still_needed(grid, at, wide=bool(wide))
 
 
 def _still_needed(grid: Grid, at: Mapping[str, int], *, wide: bool) -> dict[str, int]:
@@ -115,7 +102,7 @@ def _still_needed(grid: Grid, at: Mapping[str, int], *, wide: bool) -> dict[str,
     needless = {"date"} | ({"bid", "ask", "right"} if wide else set())
     needless |= {"expiry", "strike", "right"} if "contract" in at else set()
     needed = [role for role in _REQUIRED if role not in at and role not in needless]
-    named = {role: _candidates(grid, role, set(at.values())) for role in needed}
+    named = {role: _candidates(grid, role, at) for role in needed}
     missing = [role for role in needed if not named[role]]
     if missing:
         example = f"LayoutHint(columns={{{missing[0]!r}: '...'}})"
@@ -128,51 +115,38 @@ def _still_needed(grid: Grid, at: Mapping[str, int], *, wide: bool) -> dict[str,
     return {role: places[0] for role, places in named.items()}
 
 
-def _hinted(grid: Grid, role: str, name: object) -> int:
-    if role not in _NAMES:
-        raise PriceFileError(f"the hint names an unknown role {role!r}", f"Use one of {', '.join(_NAMES)}.")
-    for place, column in enumerate(grid.names):
-        if name in (place, column.field) or plain(str(name)) == plain(column.field):
-            return place
-    raise PriceFileError(f"the hint's column {name!r} is not in the file", "Correct the hint's columns.")
-
-
-def _by_name(grid: Grid, role: str, taken: set[int]) -> int | None:
-    """Return the column with the best name whose values are of the role's kind."""
-    named = _candidates(grid, role, taken)
-    return next((at for at in named if _VALUES[role](grid.cells[at].iloc[:_SAMPLE])), None)
-
-
-def _candidates(grid: Grid, role: str, taken: set[int]) -> list[int]:
-    """Columns with one of the role's names, the best name first."""
+def _candidates(grid: Grid, role: str, at: Mapping[str, int]) -> list[int]:
+    """Columns with one of the role's names that have no role yet, the best name first."""
     names = [plain(name) for name in _NAMES[role].split("|")]
-    known = [(plain(column.field), at) for at, column in enumerate(grid.names) if at not in taken]
-    return [at for _, at in sorted((names.index(name), at) for name, at in known if name in names)]
+    known = [(plain(column.field), place) for place, column in enumerate(grid.names)]
+    free = [(name, place) for name, place in known if place not in at.values()]
+    return [place for _, place in sorted((names.index(name), place) for name, place in free if name in names)]
 
 
-def _side_by_side(grid: Grid) -> dict[tuple[str, str], int]:
+def _side_by_side(grid: Grid) -> dict[str, int]:
     """Find ``C_BID``, ``Put Ask`` and the like; all four or none."""
-    found: dict[tuple[str, str], int] = {}
+    found: dict[str, int] = {}
     for at, column in enumerate(grid.names):
         words = plain(column.field).split()
         for kind, marks in (("call", CALL_WORDS), ("put", PUT_WORDS)):
             for mark, rest in ((words[:1], words[1:]), (words[-1:], words[:-1])):
                 side = next((s for s in _SIDES if " ".join(rest) in _NAMES[s].split("|")), None)
                 if mark and mark[0] in marks and side and _numeric(grid.cells[at].iloc[:_SAMPLE]):
-                    found.setdefault((kind, side), at)
+                    found.setdefault(f"{kind} {side}", at)
     return found if len(found) == 2 * len(_SIDES) else _around_the_strike(grid)
 
 
-def _around_the_strike(grid: Grid) -> dict[tuple[str, str], int]:
+def _around_the_strike(grid: Grid) -> dict[str, int]:
     """Find the exchange's own form: calls' columns, the strike, then the same columns for puts."""
-    names = [plain(column.field) for column in grid.names]
-    strike = next((at for at, name in enumerate(names) if name in _NAMES["strike"].split("|")), None)
-    found: dict[tuple[str, str], int] = {}
+    places = {role: sorted(_candidates(grid, role, {})) for role in ("strike", *_SIDES)}
+    found: dict[str, int] = {}
     for side in _SIDES:
-        places = [at for at, name in enumerate(names) if name in _NAMES[side].split("|")]
-        if strike is None or len(places) != 2 or not places[0] < strike < places[1]:
+        if not places["strike"] or len(places[side]) != 2:
             return {}
-        found |= {("call", side): places[0], ("put", side): places[1]}
+        call, put = places[side]
+        if not call < places["strike"][0] < put:
+            return {}
+        found |= {f"call {side}": call, f"put {side}": put}
     return found
 
 
@@ -192,29 +166,28 @@ def _numeric(cells: pd.Series) -> bool:
 
 
 def _dated(cells: pd.Series) -> bool:
-    if cells.dtype.kind == "M" or isinstance(cells.dtype, pd.DatetimeTZDtype):
+    if cells.dtype.kind == "M":
         return True
     texts = _texts(cells)
     return not texts.empty and bool(is_date_like(texts).mean() > 0.5)
 
 
+def _share(texts: pd.Series, pattern: str) -> float:
+    """Share of the texts that a pattern fits; NaN if there are none."""
+    return float(texts.str.fullmatch(pattern).mean())
+
+
 def _worded(cells: pd.Series) -> bool:
-    texts = _texts(cells).str.lower()
-    return not texts.empty and bool(texts.isin(CALL_WORDS | PUT_WORDS).mean() > 0.5)
+    return bool(_texts(cells).str.lower().isin(CALL_WORDS | PUT_WORDS).mean() > 0.5)
 
 
 def _contract(cells: pd.Series) -> bool:
-    return not _numeric(cells) and is_contract(_texts(cells)) > 0.5
+    return not _numeric(cells) and _share(_texts(cells), CONTRACT.strip("^$")) > 0.5
 
 
 def _ticker(cells: pd.Series) -> bool:
     """Short words that are no contract symbols: many rows, few words."""
-    texts = _texts(cells)
-    return (
-        not texts.empty
-        and not _numeric(cells)
-        and bool(texts.str.fullmatch(r"[\^$A-Za-z.]{1,8}").mean() > 0.9)
-    )
+    return not _numeric(cells) and _share(_texts(cells), r"[\^$A-Za-z.]{1,8}") > 0.9
 
 
 _VALUES: Mapping[str, Callable[[pd.Series], bool]] = {

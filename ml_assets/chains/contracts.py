@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-__all__ = ["CONTRACT", "is_contract", "parse_contracts", "settles_at_open"]
+__all__ = ["CONTRACT", "parse_contracts", "settles_at_open"]
 
 CONTRACT = (
     r"^(?:O:)?(?P<root>[A-Z][A-Z.]{0,5})\d? *"
@@ -17,12 +17,6 @@ CONTRACT = (
 _AT_OPEN = frozenset(["SPX", "NDX", "RUT", "DJX", "MNX", "VIX", "MXEA", "MXEF"])
 """Roots whose options are settled by the opening prices of the last day. Their siblings with other roots
 (SPXW, NDXP, RUTW) and options on single stocks and funds are settled at the close."""
-
-
-def is_contract(cells: pd.Series) -> float:
-    """Return the share of cells that are contract symbols."""
-    found = cells.str.fullmatch(CONTRACT.strip("^$"))
-    return float(found.mean()) if len(found) else 0.0
 
 
 def parse_contracts(cells: pd.Series) -> pd.DataFrame:

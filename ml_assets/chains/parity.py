@@ -101,11 +101,12 @@ def fit_forwards(quotes: pd.DataFrame, rules: ParityRules | None = None) -> tupl
         expiries["date"].to_numpy(), expiries["expiry"].to_numpy(), expiries["at_open"].to_numpy()
     )
     groups = dict(iter(parity_pairs(quotes).groupby(list(EXPIRY_KEY), sort=False)))
-    lines = [_own_line(groups.get(key), rules) for key, _ in _keys(expiries)]
+    keys = list(expiries[list(EXPIRY_KEY)].itertuples(index=False, name=None))
+    lines = [_own_line(groups.get(key), rules) for key in keys]
     rates = _borrowed_rates(expiries, lines, rules)
     rows = [
         _fit(groups.get(key), tau, line, rate, rules)
-        for (key, tau), line, rate in zip(_keys(expiries), lines, rates, strict=True)
+        for key, tau, line, rate in zip(keys, expiries["tau"], lines, rates, strict=True)
     ]
     table = pd.concat([expiries, pd.DataFrame(rows, columns=[*_FIGURES, "reason"])], axis=1)
     good = table["reason"] == ""
@@ -129,11 +130,6 @@ class _Line:
     weight: float = 0.0
     outliers: int = 0
     total: int = 0
-
-
-def _keys(expiries: pd.DataFrame) -> list[tuple[tuple[Any, ...], float]]:
-    keys = expiries[list(EXPIRY_KEY)].itertuples(index=False, name=None)
-    return list(zip(keys, expiries["tau"], strict=True))
 
 
 def _own_line(pairs: pd.DataFrame | None, rules: ParityRules) -> _Line:

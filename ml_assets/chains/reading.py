@@ -5,34 +5,26 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from ml_assets.chains.columns import CALL_WORDS, PUT_WORDS, ChainColumns, find_columns
+from ml_assets.chains.columns import CALL_WORDS, PUT_WORDS, find_columns
 from ml_assets.chains.contracts import parse_contracts, settles_at_open
 from ml_assets.prices.errors import PriceFileError
-from ml_assets.prices.layouts import LayoutHint, grid_of_bytes, symbol_of_file
-from ml_assets.prices.layouts.archives import members
-from ml_assets.prices.layouts.dates import parse_dates
+from ml_assets.prices.layouts.dates import DateColumn, parse_dates
+from ml_assets.prices.layouts.filenames import symbol_of_file
 from ml_assets.prices.layouts.grid import Grid
+from ml_assets.prices.layouts.hint import LayoutHint
 from ml_assets.prices.layouts.numbers import decide_decimal, parse_numbers
+from ml_assets.prices.layouts.read import read_members
 
 __all__ = ["ROW_COLUMNS", "ChainRows", "read_chain_file"]
 
 ROW_COLUMNS = (
-    "file",
-    "row",
-    "date",
-    "underlying",
-    "expiry",
-    "at_open",
-    "strike",
-    "call",
-    "bid",
-    "ask",
-    "spot",
+    *("file", "row", "date", "underlying", "expiry", "at_open", "strike", "call", "bid", "ask", "spot"),
 )
 """Columns of :attr:`ChainRows.rows`."""
 
@@ -84,29 +76,20 @@ def read_chain_file(path: Path, name: str, hint: LayoutHint) -> list[ChainRows]:
     PriceFileError
         With file, row, column and remedy, if the file cannot be used.
     """
-    found = []
-    member = name
-    try:
-        for member, data in members(path, name):
-            found.append(_rows_of(grid_of_bytes(data, hint), member, hint))
-    except PriceFileError as error:
+    found, errors = read_members(path, name, hint, _rows_of)
+    if errors:
+        first = errors[0]
         # The price reader's remedy speaks of closes.
-        remedy = _TABLE if "column of closes" in error.remedy else error.remedy
-        raise PriceFileError(error.what, remedy, **error.place).at(file=member) from error
-    except OSError as error:
-        what = f"the file cannot be opened ({error.strerror or error})"
-        raise PriceFileError(what, "Check its permissions.", file=name) from error
-    if not found:
-        raise PriceFileError("the archive is empty", "Remove it.", file=name)
+        remedy = _TABLE if "column of closes" in first.remedy else first.remedy
+        raise PriceFileError(first.what, remedy, **first.place)
     return found
 
 
 def _rows_of(grid: Grid, file: str, hint: LayoutHint) -> ChainRows:
-    columns = find_columns(grid, hint)
-    reader = _Reader(grid, columns, hint)
+    reader = _Reader(grid, hint)
     date, expiry, notes = reader.dates(file)
     underlying, spot = reader.underlying(file), reader.numbers("spot")
-    strike, rescaled = _rescaled(reader.strikes(), reader.contract_strikes(), spot)
+    strike, rescaled = _rescaled(reader.strikes(), reader.contracts["strike"].to_numpy(), spot)
     rows = pd.DataFrame(
         {
             "file": file,
@@ -114,117 +97,100 @@ def _rows_of(grid: Grid, file: str, hint: LayoutHint) -> ChainRows:
             "date": date,
             "underlying": underlying,
             "expiry": _last_business_day(expiry),
-            "at_open": settles_at_open(reader.roots(underlying)),
+            "at_open": settles_at_open(reader.roots()),
             "strike": strike,
             "spot": spot,
         }
     )
-    kinds = ("call", "put") if columns.wide else ("",)
-    both = pd.concat([reader.quotes(rows, kind) for kind in kinds], ignore_index=True)
+    both = pd.concat([rows.assign(**quotes) for quotes in reader.quotes()], ignore_index=True)
     return ChainRows(both[list(ROW_COLUMNS)], (*notes, *rescaled))
 
 
 class _Reader:
     """Typed columns of one grid."""
 
-    def __init__(self, grid: Grid, columns: ChainColumns, hint: LayoutHint) -> None:
-        self._grid, self._columns, self._hint = grid, columns, hint
-        numeric = [columns.roles[role] for role in _NUMERIC if role in columns.roles]
-        numeric += columns.wide.values()
-        texts = [at for at in numeric if isinstance(grid.cells[at].dtype, pd.StringDtype)]
-        self._decimal = hint.decimal or decide_decimal([grid.cells[at] for at in texts])
-        self._contracts = parse_contracts(self._text("contract")) if "contract" in columns.roles else None
+    def __init__(self, grid: Grid, hint: LayoutHint) -> None:
+        self._grid, self._hint, self._at = grid, hint, find_columns(grid, hint)
+        # The last word tells the kind: ``call bid`` is a bid.
+        numeric = [place for role, place in self._at.items() if role.split()[-1] in _NUMERIC]
+        self._decimal = hint.decimal or decide_decimal([grid.cells[place] for place in numeric])
+        self.contracts = parse_contracts(self._text("contract"))
+        """What the contract symbols say; nothing where the file has none."""
 
     def _text(self, role: str) -> pd.Series:
-        return self._grid.cells[self._columns.roles[role]].astype("str").str.strip().astype("str")
+        """A column of texts; empty ones if the file has none."""
+        if role not in self._at:
+            return pd.Series("", index=range(len(self._grid.lines)), dtype="str")
+        return self._grid.cells[self._at[role]].astype("str").str.strip().astype("str")
 
-    def _error(self, what: str, remedy: str, bad: npt.NDArray[np.bool_], at: int) -> PriceFileError:
-        row = int(np.argmax(bad))
-        return PriceFileError(
-            f"{what} ({int(bad.sum()):,} such rows)" if bad.sum() > 1 else what,
-            remedy,
-            row=int(self._grid.lines[row]),
-            column=self._grid.names[at].field,
-            found=str(self._grid.cells[at].iloc[row]),
-        )
+    def _refuse(self, bad: npt.NDArray[np.bool_], what: str, remedy: str, role: str) -> None:
+        if bad.any():
+            what += f" ({int(bad.sum()):,} such rows)" if bad.sum() > 1 else ""
+            raise self._grid.error(what, remedy, int(np.argmax(bad)), self._at[role])
 
     def numbers(self, role: str) -> Floats:
         """A numeric column; NaN everywhere if the file has none."""
-        if role not in self._columns.roles:
+        if role not in self._at:
             return np.full(len(self._grid.lines), np.nan)
-        return self._numbers_at(self._columns.roles[role])
-
-    def _numbers_at(self, at: int) -> Floats:
-        values, unreadable = parse_numbers(self._grid.cells[at], self._decimal, self._hint.missing)
-        if unreadable.any():
-            raise self._error("no number", _CELL, unreadable, at)
+        values, unreadable = parse_numbers(
+            self._grid.cells[self._at[role]], self._decimal, self._hint.missing
+        )
+        self._refuse(unreadable, "no number", _CELL, role)
         return values
 
     def strikes(self) -> Floats:
-        return self.numbers("strike") if "strike" in self._columns.roles else self.contract_strikes()
-
-    def contract_strikes(self) -> Floats:
-        if self._contracts is None:
-            return np.full(len(self._grid.lines), np.nan)
-        return self._contracts["strike"].to_numpy(np.float64)
+        return self.numbers("strike") if "strike" in self._at else self.contracts["strike"].to_numpy()
 
     def dates(self, file: str) -> tuple[Days, Days, list[str]]:
         """Quote dates and expiries, read in one order of day and month."""
-        columns = [role for role in ("date", "expiry") if role in self._columns.roles]
-        cells = {role: self._grid.cells[self._columns.roles[role]] for role in columns}
-        read = _read_together(cells, self._hint)
+        columns = [role for role in ("date", "expiry") if role in self._at]
+        read = _read_together({role: self._grid.cells[self._at[role]] for role in columns}, self._hint)
         for role, (days, _) in read.items():
-            if np.isnat(days).any():
-                raise self._error("no readable date", _DATE, np.isnat(days), self._columns.roles[role])
+            self._refuse(np.isnat(days), "no readable date", _DATE, role)
         notes = list(dict.fromkeys(note for _, note in read.values() if note))
-        if "expiry" not in read:
-            assert self._contracts is not None  # find_columns has seen to it
-            read["expiry"] = (self._contracts["expiry"].to_numpy("datetime64[ns]"), "")
-            bad = np.isnat(read["expiry"][0])
-            if bad.any():
-                where = self._columns.roles["contract"]
-                raise self._error("no contract symbol, so no expiry", _DATE, bad, where)
-        if "date" not in read:
-            day = _file_date(file)
-            read["date"] = (np.full(len(self._grid.lines), day), "")
-            notes.append("date of the quotes from the file's name")
-        return read["date"][0], read["expiry"][0], notes
+        if "expiry" in read:
+            expiry = read["expiry"].days
+        else:
+            expiry = self.contracts["expiry"].to_numpy("datetime64[ns]")
+            self._refuse(np.isnat(expiry), "no contract symbol, so no expiry", _DATE, "contract")
+        if "date" in read:
+            return read["date"].days, expiry, notes
+        date = np.full(len(self._grid.lines), _file_date(file))
+        return date, expiry, [*notes, "date of the quotes from the file's name"]
 
     def underlying(self, file: str) -> pd.Series:
         """The underlying's symbol: its column, else the contracts' root, else the file's name."""
-        if "underlying" in self._columns.roles:
+        if "underlying" in self._at:
             return self._text("underlying").str.lstrip("^$").str.upper()
-        if self._contracts is not None:
-            roots = self._contracts["root"]
+        if "contract" in self._at:
+            roots = self.contracts["root"]
             return roots.where(~roots.isin(("SPXW", "NDXP", "RUTW")), roots.str[:3])
         return pd.Series(symbol_of_file(file) or "", index=range(len(self._grid.lines)), dtype="str")
 
-    def roots(self, underlying: pd.Series) -> pd.Series:
+    def roots(self) -> pd.Series:
         """The root that tells the settlement; without one an index's name tells nothing, so PM is taken."""
-        if self._contracts is not None:
-            return self._contracts["root"]
-        return self._text("root") if "root" in self._columns.roles else pd.Series("", index=underlying.index)
+        return self.contracts["root"] if "contract" in self._at else self._text("root")
 
-    def quotes(self, rows: pd.DataFrame, kind: str) -> pd.DataFrame:
-        """Add type, bid and ask: of each row's one option, or of the given kind where a row holds both."""
-        if not kind:
-            return rows.assign(call=self._calls(), bid=self.numbers("bid"), ask=self.numbers("ask"))
-        bid, ask = (self._numbers_at(self._columns.wide[kind, side]) for side in ("bid", "ask"))
-        return rows.assign(call=kind == "call", bid=bid, ask=ask)
+    def quotes(self) -> list[dict[str, Any]]:
+        """Type, bid and ask of each row's one option, or of its call and its put where it holds both."""
+        if "call bid" in self._at:
+            return [
+                {"call": kind == "call", **{side: self.numbers(f"{kind} {side}") for side in ("bid", "ask")}}
+                for kind in ("call", "put")
+            ]
+        return [{"call": self._calls(), "bid": self.numbers("bid"), "ask": self.numbers("ask")}]
 
     def _calls(self) -> npt.NDArray[np.bool_]:
-        if "right" not in self._columns.roles:
-            assert self._contracts is not None  # find_columns has seen to it
-            return self._contracts["call"].to_numpy(dtype=bool)
+        if "right" not in self._at:
+            return self.contracts["call"].to_numpy(dtype=bool)
         words = self._text("right").str.lower()
         calls, puts = (words.isin(known).to_numpy(dtype=bool) for known in (CALL_WORDS, PUT_WORDS))
-        if not (calls | puts).all():
-            remedy = "Write call or put (or c, p) there, or remove the row."
-            raise self._error("neither call nor put", remedy, ~(calls | puts), self._columns.roles["right"])
+        remedy = "Write call or put (or c, p) there, or remove the row."
+        self._refuse(~(calls | puts), "neither call nor put", remedy, "right")
         return calls
 
 
-def _read_together(cells: dict[str, pd.Series], hint: LayoutHint) -> dict[str, tuple[Days, str]]:
+def _read_together(cells: dict[str, pd.Series], hint: LayoutHint) -> dict[str, DateColumn]:
     """Read the columns of dates; written alike, they are decided alike.
 
     A file of one day holds too few quote dates to tell 05/06 from 06/05; its expiries tell.
@@ -233,12 +199,11 @@ def _read_together(cells: dict[str, pd.Series], hint: LayoutHint) -> dict[str, t
         isinstance(column.dtype, pd.StringDtype) and bool(column.str.fullmatch(_ORDERED).mean() > 0.5)
         for column in cells.values()
     ]
-    if not all(ordered):
-        found = {role: parse_dates(column, hint) for role, column in cells.items()}
-        return {role: (column.days, column.note) for role, column in found.items()}
+    if not cells or not all(ordered):
+        return {role: parse_dates(column, hint) for role, column in cells.items()}
     whole = parse_dates(pd.concat(cells.values(), ignore_index=True), hint)
     parts = np.split(whole.days, np.cumsum([len(column) for column in cells.values()])[:-1])
-    return {role: (days, whole.note) for role, days in zip(cells, parts, strict=True)}
+    return {role: DateColumn(days, whole.note) for role, days in zip(cells, parts, strict=True)}
 
 
 def _file_date(file: str) -> np.datetime64:
@@ -263,13 +228,10 @@ def _rescaled(strike: Floats, contract: Floats, spot: Floats) -> tuple[Floats, t
     for reference, what in ((spot, "spot"), (contract, "contract symbols")):
         with np.errstate(invalid="ignore", divide="ignore"):
             ratio = strike / reference
-        ratio = ratio[np.isfinite(ratio)]
-        if ratio.size:
-            middle = float(np.median(ratio))
-            factor = next((f for f in _SCALES if f / 3 < middle < f * 3), None)
-            return (
-                (strike / factor, (f"strikes divided by {factor:g}, as the {what} shows",))
-                if factor
-                else (strike, ())
-            )
+        if np.isfinite(ratio).any():
+            middle = float(np.median(ratio[np.isfinite(ratio)]))
+            for factor in _SCALES:
+                if factor / 3 < middle < factor * 3:
+                    return strike / factor, (f"strikes divided by {factor:g}, as the {what} shows",)
+            break
     return strike, ()

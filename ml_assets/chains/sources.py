@@ -8,7 +8,7 @@ from ml_assets.chains.chains import OptionChains
 from ml_assets.chains.reading import ChainRows, read_chain_file
 from ml_assets.chains.simulated import SimulatedMarket, simulate_chains
 from ml_assets.prices.errors import PriceFileError, PriceSourceError
-from ml_assets.prices.layouts import NOT_READ, data_files, hint_for, read_hints
+from ml_assets.prices.layouts.files import data_files
 
 __all__ = ["SIMULATED", "load_chains", "open_chains"]
 
@@ -40,7 +40,7 @@ def load_chains(path: Path) -> OptionChains:
     """Read every file of a folder (with its subfolders), or one file.
 
     A file that cannot be used does not stop the others; its error stands among the notes of the report. The
-    folder's ``layout_hints.json`` corrects wrong guesses, see :class:`ml_assets.prices.layouts.LayoutHint`.
+    folder's ``layout_hints.json`` corrects wrong guesses, see :class:`ml_assets.prices.LayoutHint`.
 
     Raises
     ------
@@ -51,17 +51,11 @@ def load_chains(path: Path) -> OptionChains:
         raise PriceSourceError(
             f"the folder of option quotes {path} does not exist; create it or correct ML_ASSETS_OPTIONS"
         )
-    root = path if path.is_dir() else path.parent
-    hints = read_hints(root)
     parts: list[ChainRows] = []
     refused: list[PriceFileError] = []
-    for file in data_files(path):
-        name = file.relative_to(root).as_posix()
+    for file, name, hint in data_files(path):
         try:
-            if file.suffix.lower() in NOT_READ:
-                what = f"files of type {file.suffix} are not read"
-                raise PriceFileError(what, "Save it as CSV or Parquet.", file=name)  # noqa: TRY301
-            parts += read_chain_file(file, name, hint_for(name, hints))
+            parts += read_chain_file(file, name, hint)
         except PriceFileError as error:
             refused.append(error)
     if not parts:

@@ -5,17 +5,16 @@ Start with :func:`open_source`; ``docs/PRICES.md`` holds the rules.
 
 from ml_assets.prices.cleaning import CleaningRules, clean_prices
 from ml_assets.prices.errors import PriceFileError, PriceSourceError, Problem
-from ml_assets.prices.history import COLUMNS, PriceHistory
-from ml_assets.prices.layouts import LayoutHint, read_price_file
+from ml_assets.prices.history import PriceHistory
+from ml_assets.prices.layouts.hint import LayoutHint
+from ml_assets.prices.layouts.read import read_price_file
 from ml_assets.prices.raw import RawPrices
 from ml_assets.prices.report import CleaningReport, Tally
-from ml_assets.prices.restatement import Restatement, compare_histories
-from ml_assets.prices.schema import Violation, price_schema, schema_violations
+from ml_assets.prices.restatement import compare_histories
 from ml_assets.prices.sources import open_source
-from ml_assets.prices.table_source import PriceSource, TableSource
+from ml_assets.prices.table_source import PriceSource
 
 __all__ = [
-    "COLUMNS",
     "CleaningReport",
     "CleaningRules",
     "LayoutHint",
@@ -25,14 +24,9 @@ __all__ = [
     "PriceSourceError",
     "Problem",
     "RawPrices",
-    "Restatement",
-    "TableSource",
     "Tally",
-    "Violation",
     "clean_prices",
     "compare_histories",
     "open_source",
-    "price_schema",
     "read_price_file",
-    "schema_violations",
 ]

@@ -9,7 +9,7 @@ import hashlib
 import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Literal, Self
+from typing import Literal, NamedTuple, Self
 
 import numpy as np
 
@@ -61,15 +61,11 @@ def classify(known: PriceHistory | None, offered: PriceHistory) -> Change:
     if known is None:
         return Change("first", f"{offered.symbol}: first prices, {len(offered)} days", len(offered))
     found = compare_histories(known, offered)
-    if found.changed:
-        return Change("restated", found.message, found.appended)
-    if found.appended:
-        return Change("appended", found.message, found.appended)
-    return Change("revised", found.message, 0)
+    otherwise: ChangeKind = "appended" if found.appended else "revised"
+    return Change("restated" if found.changed else otherwise, found.message, found.appended)
 
 
-@dataclass(frozen=True)
-class _Seen:
+class _Seen(NamedTuple):
     """One symbol's content as it was first seen, and how often it was run."""
 
     content: str
@@ -95,8 +91,7 @@ class Memory:
 
     def to_json(self) -> str:
         """Encode."""
-        seen = {symbol: [s.content, s.since, s.attempts] for symbol, s in sorted(self.seen.items())}
-        return json.dumps({"asked": self.asked, "seen": seen})
+        return json.dumps({"asked": self.asked, "seen": dict(sorted(self.seen.items()))})
 
     @classmethod
     def from_json(cls, text: str | None) -> Self:
@@ -122,10 +117,7 @@ class Look:
 
     def requested(self, symbols: Collection[str]) -> Memory:
         """Return the memory after runs of these symbols were requested."""
-        seen = {
-            s: _Seen(m.content, m.since, m.attempts + 1) if s in symbols else m
-            for s, m in self.memory.seen.items()
-        }
+        seen = {s: m._replace(attempts=m.attempts + (s in symbols)) for s, m in self.memory.seen.items()}
         return Memory(seen, self.memory.asked + 1)
 
 

@@ -35,26 +35,6 @@ class Settled:
     problems: tuple[Problem, ...]
 
 
-@dataclass(frozen=True)
-class _Claim:
-    """One file's rows for the symbol, with the history that they give alone."""
-
-    raw: RawPrices
-    alone: PriceHistory
-
-    def rank(self) -> tuple[int, int, int, int, str]:
-        """Order of preference: adjusted close, number of columns, number of days, last day, file name."""
-        history = self.alone
-        last = -int(history.dates[-1].value)
-        return (
-            -int(history.report.adjusted),
-            -len(history.frame.columns),
-            -len(history),
-            last,
-            self.raw.file,
-        )
-
-
 def settle(claims: Sequence[RawPrices], rules: CleaningRules, today: dt.date) -> Settled:
     """Make one history of all files that give a symbol.
 
@@ -73,76 +53,79 @@ def settle(claims: Sequence[RawPrices], rules: CleaningRules, today: dt.date) ->
     today : datetime.date
         Later rows are in the future.
     """
-    if len(claims) == 1:
+    problems: list[Problem] = []
+
+    def clean(raw: RawPrices, rules: CleaningRules) -> PriceHistory | None:
         try:
-            return Settled(clean_prices(claims[0], rules, today=today), ())
-        except PriceFileError as error:
-            return Settled(None, (Problem.from_error(error),))
-    problems, usable = [], []
-    for raw in claims:
-        try:
-            usable.append(_Claim(raw, clean_prices(raw, replace(rules, minimum_rows=1), today=today)))
+            return clean_prices(raw, rules, today=today)
         except PriceFileError as error:
             problems.append(Problem.from_error(error))
+            return None
+
+    if len(claims) == 1:
+        history = clean(claims[0], rules)
+        return Settled(history, tuple(problems))
+    lenient = replace(rules, minimum_rows=1)
+    usable = [(raw, alone) for raw in claims if (alone := clean(raw, lenient)) is not None]
     if not usable:
         return Settled(None, tuple(problems))
-    best, *others = sorted(usable, key=_Claim.rank)
-    merged = best.raw
-    for other in others:
-        merged, problem = _join(merged, best, other)
-        problems += [problem] if problem else []
-    try:
-        return Settled(clean_prices(merged, rules, today=today), tuple(problems))
-    except PriceFileError as error:
-        return Settled(None, (*problems, Problem.from_error(error)))
+    (merged, best), *others = sorted(usable, key=_rank)
+    for raw, alone in others:
+        joined = _join(merged, best, raw, alone)
+        if isinstance(joined, Problem):
+            problems.append(joined)
+        else:
+            merged = joined
+    history = clean(merged, rules)
+    return Settled(history, tuple(problems))
 
 
-def _join(merged: RawPrices, best: _Claim, other: _Claim) -> tuple[RawPrices, Problem | None]:
-    """Add a file to what is there, or say why not."""
-    one, two = _closes(merged, best, other), _closes(other.raw, best, other)
-    names = f"{other.raw.file} gives {merged.symbol} too"
-    both_adjusted = best.alone.report.adjusted == other.alone.report.adjusted
-    alike = both_adjusted and list(best.alone.frame) == list(other.alone.frame)
-    common = one.index.intersection(two.index)
+def _rank(claim: tuple[RawPrices, PriceHistory]) -> tuple[bool, int, int, int, str]:
+    """Order of preference: adjusted close, number of columns, number of days, last day, file name."""
+    raw, alone = claim
+    last = int(alone.dates[-1].value)
+    return not alone.report.adjusted, -len(alone.frame.columns), -len(alone), -last, raw.file
+
+
+def _join(
+    merged: RawPrices, best: PriceHistory, other: RawPrices, alone: PriceHistory
+) -> RawPrices | Problem:
+    """Add a file to what is there, or say why not; ``alone`` is the history that it gives by itself."""
+
+    def unused(kind: ProblemKind, why: str, remedy: str = _NOTHING) -> Problem:
+        text = f"{other.file} gives {merged.symbol} too{why}. {merged.file} is used. {remedy}"
+        return Problem(kind, text, merged.symbol, other.file, remedy=remedy)
+
+    name = "adj_close" if best.report.adjusted and alone.report.adjusted else "close"
+    one, two = _closes(merged, name), _closes(other, name)
     if one.empty or two.empty:
-        return merged, _problem(
-            "superseded", f"{names}, without a close that could be compared", merged, other
-        )
+        return unused("superseded", ", without a close that could be compared")
+    common, new = one.index.intersection(two.index), two.index.difference(one.index)
     difference = _difference(one[common], two[common])
     if difference:
-        message = f"{names}, and its close disagrees with that of {merged.file}: {difference}"
-        return merged, _problem("conflict", message, merged, other)
-    new = two.index.difference(one.index)
-    if not alike and len(common) == 0:
-        message = f"{names} on other days, but with other columns or another adjustment than {merged.file}"
-        return merged, _problem("conflict", message, merged, other)
-    if not alike:
-        lacks = "has no adjusted close" if not both_adjusted else "has fewer columns"
-        left = f"; its {len(new)} further days are not used" if len(new) else ""
-        remedy = _LONGER if len(new) else _NOTHING
-        message = f"{names} with the same closes as {merged.file}, but {lacks}{left}"
-        return merged, _problem("superseded", message, merged, other, remedy)
+        why = f", and its close disagrees with that of {merged.file}: {difference}"
+        return unused("conflict", why, _REMEDY)
+    as_adjusted = best.report.adjusted == alone.report.adjusted
+    if not as_adjusted or list(best.frame) != list(alone.frame):
+        if not len(common):
+            why = f" on other days, but with other columns or another adjustment than {merged.file}"
+            return unused("conflict", why, _REMEDY)
+        lacks = "has fewer columns" if as_adjusted else "has no adjusted close"
+        why = f" with the same closes as {merged.file}, but {lacks}"
+        if len(new):
+            return unused("superseded", f"{why}; its {len(new)} further days are not used", _LONGER)
+        return unused("superseded", why)
     if not len(new):
-        return merged, _problem("duplicate", f"{names} with the same closes as {merged.file}", merged, other)
+        return unused("duplicate", f" with the same closes as {merged.file}")
     jump = _worst_seam(one, two[new])
     if jump:
-        message = f"{names} on other days, but the price jumps where it meets {merged.file}: {jump}"
-        return merged, _problem("conflict", message, merged, other)
-    return _extended(merged, other.raw, new), None
+        why = f" on other days, but the price jumps where it meets {merged.file}: {jump}"
+        return unused("conflict", why, _REMEDY)
+    return _extended(merged, other, new)
 
 
-def _problem(
-    kind: ProblemKind, message: str, merged: RawPrices, other: _Claim, remedy: str | None = None
-) -> Problem:
-    remedy = remedy or (_REMEDY if kind == "conflict" else _NOTHING)
-    text = f"{message}. {merged.file} is used. {remedy}"
-    return Problem(kind, text, merged.symbol, other.raw.file, remedy=remedy)
-
-
-def _closes(raw: RawPrices, best: _Claim, other: _Claim) -> pd.Series:
-    """Return the comparable closes by date: adjusted ones if both files have them."""
-    both = best.alone.report.adjusted and other.alone.report.adjusted
-    name = "adj_close" if both else "close"
+def _closes(raw: RawPrices, name: str) -> pd.Series:
+    """Return the finite and positive closes by date, the first of each."""
     if name not in raw.rows:
         return pd.Series(dtype="float64", index=pd.DatetimeIndex([]))
     series = raw.rows.set_index("date")[name]
@@ -191,10 +174,11 @@ def _worst_seam(one: pd.Series, new: pd.Series) -> str:
 def _extended(merged: RawPrices, other: RawPrices, new: pd.Index) -> RawPrices:
     """Add a file's rows of new days; its other rows are set aside, so that every row keeps its fate."""
     is_new = other.rows["date"].isin(new)
-    aside = {reason: tuple(rows) for reason, rows in merged.set_aside.items()}
-    repeated = {"same day in the preferred file": tuple(int(row) for row in other.rows["row"][~is_new])}
-    for reason, rows in {**other.set_aside, **{key: rows for key, rows in repeated.items() if rows}}.items():
-        aside[reason] = aside.get(reason, ()) + tuple(rows)
+    repeated = tuple(int(row) for row in other.rows["row"][~is_new])
+    aside = dict(merged.set_aside)
+    for reason, rows in (*other.set_aside.items(), ("same day in the preferred file", repeated)):
+        if rows:
+            aside[reason] = (*aside.get(reason, ()), *rows)
     return replace(
         merged,
         file=f"{merged.file} + {other.file}",

@@ -36,6 +36,8 @@ class Ledger:
         The columns, float64.
     fate : ndarray of str, shape (n,)
         Why each row is dropped; empty for kept rows.
+    repairs, flags : dict of str to ndarray of bool, shape (n,)
+        By reason, the rows in which something was put right, and those that deserve a look.
     adjusted : bool
         Whether there is an adjusted close.
     """
@@ -50,8 +52,8 @@ class Ledger:
             name: raw.rows[own].to_numpy()[order] for name, own in self.places.items()
         }
         self.fate = np.full(len(order), "", dtype=object)
-        self._repairs: dict[str, Mask] = {}
-        self._flags: dict[str, Mask] = {}
+        self.repairs: dict[str, Mask] = {}
+        self.flags: dict[str, Mask] = {}
 
     def column(self, name: str) -> Floats:
         """Return a column, all missing if there is none."""
@@ -61,19 +63,9 @@ class Ledger:
         """Drop rows that are not dropped yet."""
         self.fate[rows & (self.fate == "")] = reason
 
-    def repair(self, rows: Mask, reason: str) -> None:
-        """Note rows in which something was put right."""
-        if rows.any():
-            self._repairs[reason] = rows
-
-    def flag(self, rows: Mask, reason: str) -> None:
-        """Note rows that deserve a look."""
-        if rows.any():
-            self._flags[reason] = rows
-
     def blank(self, rows: Mask, names: Sequence[str], reason: str) -> None:
         """Read some cells as missing."""
-        self.repair(rows, reason)
+        self.repairs[reason] = rows
         for name in names:
             if name in self.values and rows.any():
                 self.values[name] = np.where(rows, np.nan, self.values[name])
@@ -103,9 +95,9 @@ class Ledger:
             rows_read=self.rows_read,
             kept=int((self.fate == "").sum()),
             dropped=self.dropped(),
-            repaired=self._tally(self._repairs),
-            flagged=dict(sorted({**flags, **self._tally(self._flags)}.items())),
-            notes=(*self.raw.notes, *self._order_note(), *self._column_notes()),
+            repaired=self._tally(self.repairs),
+            flagged=dict(sorted({**flags, **self._tally(self.flags)}.items())),
+            notes=(*self.raw.notes, *self._notes()),
             adjusted=self.adjusted,
         )
 
@@ -115,26 +107,18 @@ class Ledger:
         kept = {reason: self.date[mask & alive] for reason, mask in sorted(masks.items())}
         return {reason: Tally.of_dates(days) for reason, days in kept.items() if len(days)}
 
-    def _order_note(self) -> list[str]:
+    def _notes(self) -> list[str]:
+        """How the rows are ordered, and which columns are not used."""
         days = self.raw.rows["date"].to_numpy()
         back = int((days[1:] < days[:-1]).sum())
-        if not back:
-            return []
-        return [
-            "newest first"
-            if (days[1:] <= days[:-1]).all()
-            else f"rows out of date order at {back} places; sorted"
-        ]
-
-    def _column_notes(self) -> list[str]:
-        unused = [
-            name
-            for name in ("open", "high", "low", "volume")
-            if name in self.raw.rows and name not in self.values
-        ]
-        return [
+        order = f"rows out of date order at {back} places; sorted" if back else ""
+        if back and (days[1:] <= days[:-1]).all():
+            order = "newest first"
+        unused = set(self.raw.rows) - set(self.values)
+        return [order] * bool(order) + [
             f"{self.raw.name_of(name)} not used: too often missing, or at odds with the close"
-            for name in unused
+            for name in ("open", "high", "low", "volume")
+            if name in unused
         ]
 
 

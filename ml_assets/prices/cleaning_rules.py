@@ -74,12 +74,14 @@ def drop_repeated(book: Ledger) -> None:
         different = np.flatnonzero(~_equal(values[first], values[later]))
         if different.size:
             _refuse_intraday(dates)
-            raise _conflict(book, name, int(first[different[0]]), int(later[different[0]]))
+            at, here = int(first[different[0]]), int(later[different[0]])
+            both = f"{values[at]:g} in row {book.row[at]} and {values[here]:g} here"
+            what = f"{str(book.date[here])[:10]} stands twice with different prices, {both}"
+            raise book.error(what, "Remove the wrong row.", here, name)
     values = np.column_stack(list(book.values.values()))
     unlike = ~_equal(values[first], values[later]).all(axis=1)
     book.drop(_at(later, book), "repeated row")
-    if unlike.any():
-        book.flag(_at(first[unlike], book), "repeated with another open, high, low or volume")
+    book.flags["repeated with another open, high, low or volume"] = _at(first[unlike], book)
 
 
 def judge_bars(book: Ledger, tolerance: float) -> None:
@@ -111,15 +113,8 @@ def judge_bars(book: Ledger, tolerance: float) -> None:
             values = book.values[name]
             wide = bound(bound(values, book.column("close")), book.column("open"))
             wide = np.where(np.isnan(values), np.nan, wide)
-            book.repair(~np.isnan(values) & (wide != values), f"{name} widened by a rounding difference")
+            book.repairs[f"{name} widened by a rounding difference"] = ~np.isnan(values) & (wide != values)
             book.values[name] = wide
-
-
-def _conflict(book: Ledger, name: str, first: int, later: int) -> PriceFileError:
-    values, rows, date = book.column(name), book.row, str(book.date[later])[:10]
-    both = f"{values[first]:g} in row {rows[first]} and {values[later]:g} here"
-    what = f"{date} stands twice with different prices, {both}"
-    return book.error(what, "Remove the wrong row.", later, name)
 
 
 def _refuse_intraday(dates: npt.NDArray[np.datetime64]) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Literal, Self
 
-__all__ = ["PriceFileError", "PriceSourceError", "Problem", "ProblemKind"]
+__all__ = ["DOWNLOAD_AGAIN", "PriceFileError", "PriceSourceError", "Problem", "ProblemKind"]
+
+DOWNLOAD_AGAIN = "Download it again, or remove it from the folder."
+"""The remedy for a file that is damaged or empty."""
 
 ProblemKind = Literal["refused", "conflict", "superseded", "duplicate"]
 """What became of a file's rows for a symbol.
@@ -67,9 +70,8 @@ class PriceFileError(ValueError):
         place += [f"column {self.column!r}" if self.column is not None else ""]
         where = ", ".join(part for part in place if part)
         found = f" (found {self.found!r})" if self.found is not None else ""
-        return (
-            f"{where}: {self.what}{found}. {self.remedy}" if where else f"{self.what}{found}. {self.remedy}"
-        )
+        prefix = f"{where}: " if where else ""
+        return f"{prefix}{self.what}{found}. {self.remedy}"
 
     @property
     def place(self) -> dict[str, Any]:
@@ -98,6 +100,8 @@ class Problem:
         What happened and what to do.
     symbol, file, row, column, found, remedy : optional
         The place, as in :class:`PriceFileError`.
+    error : PriceFileError, optional
+        The refusal itself.
     """
 
     kind: ProblemKind
@@ -108,8 +112,9 @@ class Problem:
     column: str | None = None
     found: str | None = None
     remedy: str | None = None
+    error: PriceFileError | None = field(default=None, compare=False)
 
     @classmethod
     def from_error(cls, error: PriceFileError) -> Self:
         """Record a refusal."""
-        return cls("refused", str(error), remedy=error.remedy, **error.place)
+        return cls("refused", str(error), remedy=error.remedy, error=error, **error.place)

@@ -71,7 +71,5 @@ def _near(ratio: npt.NDArray[np.float64], factors: tuple[float, ...]) -> npt.NDA
 
 def _stale(close: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
     """Tell on which days the close is, for the fifth day or more, the same."""
-    run = np.zeros(len(close), dtype=np.int64)
-    for day in range(1, len(close)):
-        run[day] = run[day - 1] + 1 if close[day] == close[day - 1] else 0
-    return run >= _STALE - 1
+    start = np.r_[True, close[1:] != close[:-1]]
+    return pd.Series(close).groupby(np.cumsum(start)).cumcount().to_numpy() >= _STALE - 1

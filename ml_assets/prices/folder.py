@@ -3,28 +3,20 @@
 from __future__ import annotations
 
 import datetime as dt
-import logging
 from collections import OrderedDict
 from collections.abc import Sequence
 from pathlib import Path
 
 from ml_assets.prices.cleaning import CleaningRules
-from ml_assets.prices.errors import PriceFileError, PriceSourceError, Problem
-from ml_assets.prices.layouts import (
-    NOT_READ,
-    LayoutHint,
-    ParsedFile,
-    data_files,
-    hint_for,
-    read_hints,
-    read_price_file,
-)
+from ml_assets.prices.errors import PriceSourceError, Problem
+from ml_assets.prices.layouts.files import data_files
+from ml_assets.prices.layouts.hint import LayoutHint
+from ml_assets.prices.layouts.read import read_price_file
+from ml_assets.prices.layouts.shapes import ParsedFile
 from ml_assets.prices.raw import RawPrices
 from ml_assets.prices.table_source import Claims, TableSource
 
 __all__ = ["folder_source"]
-
-_LOG = logging.getLogger(__name__)
 
 _CACHED_ROWS = 20_000_000
 
@@ -61,46 +53,33 @@ def folder_source(
     if not path.exists():
         raise PriceSourceError(f"the price folder {path} does not exist; create it or correct the setting")
 
-    def tables() -> tuple[Claims, Sequence[Problem]]:
-        return _read_folder(path, hints)
-
-    return TableSource(str(path), tables, rules, today)
+    return TableSource(str(path), lambda: _read_folder(path, hints), rules, today)
 
 
 def _read_folder(path: Path, hints: Sequence[LayoutHint]) -> tuple[Claims, list[Problem]]:
-    root = path if path.is_dir() else path.parent
-    known = (*hints, *read_hints(root))
     claims: dict[str, list[RawPrices]] = {}
     problems: list[Problem] = []
-    for file in data_files(path):
-        name = file.relative_to(root).as_posix()
-        if file.suffix.lower() in NOT_READ:
-            what = f"files of type {file.suffix} are not read"
-            problems.append(Problem.from_error(PriceFileError(what, "Save it as CSV or Parquet.", file=name)))
-            continue
-        parsed = _parse(file, name, hint_for(name, known))
+    for file, name, hint in data_files(path, hints):
+        parsed = _parse(file, name, hint)
         problems += [Problem.from_error(error) for error in parsed.errors]
         for table in parsed.tables:
             claims.setdefault(table.symbol, []).append(table)
     return claims, problems
 
 
+def _size(parsed: ParsedFile) -> int:
+    return sum(len(table.rows) for table in parsed.tables)
+
+
 def _parse(file: Path, name: str, hint: LayoutHint) -> ParsedFile:
     """Read a file, or recall it if it did not change."""
     try:
         state = file.stat()
-    except OSError as failure:
-        what = f"the file cannot be opened ({failure.strerror})"
-        return ParsedFile(errors=[PriceFileError(what, "Check its permissions.", file=name)])
+    except OSError:
+        return read_price_file(file, name=name, hint=hint)  # says why it cannot be opened
     key = (str(file.resolve()), state.st_mtime_ns, state.st_size, name, hint)
-    if key in _CACHE:
-        _CACHE.move_to_end(key)
-        return _CACHE[key]
-    parsed = read_price_file(file, name=name, hint=hint)
+    parsed = _CACHE.pop(key, None) or read_price_file(file, name=name, hint=hint)
     _CACHE[key] = parsed
-    while (
-        len(_CACHE) > 1
-        and sum(len(table.rows) for kept in _CACHE.values() for table in kept.tables) > _CACHED_ROWS
-    ):
+    while len(_CACHE) > 1 and sum(map(_size, _CACHE.values())) > _CACHED_ROWS:
         _CACHE.popitem(last=False)
     return parsed

@@ -80,15 +80,12 @@ class PriceHistory:
             Equal for equal histories (under the same pyarrow release, which Parquet records in its footer).
         """
         days = pa.array(self.dates.to_numpy().astype("datetime64[D]"))
-        arrays = [days, *(pa.array(self.frame[name].to_numpy(), from_pandas=False) for name in self.frame)]
-        metadata = {
-            b"format": _FORMAT,
-            b"symbol": self.symbol.encode(),
-            b"report": self.report.to_json().encode(),
-        }
+        numbers = {name: pa.array(self.frame[name].to_numpy(), from_pandas=False) for name in self.frame}
+        report = self.report.to_json()
         table = pa.table(
-            dict(zip(["date", *self.frame.columns], arrays, strict=True))
-        ).replace_schema_metadata(metadata)
+            {"date": days, **numbers},
+            metadata={b"format": _FORMAT, b"symbol": self.symbol.encode(), b"report": report.encode()},
+        )
         sink = io.BytesIO()
         pq.write_table(table, sink, compression="zstd", use_dictionary=False)
         return sink.getvalue()
@@ -114,23 +111,15 @@ class PriceHistory:
                 "this Parquet file is no price history of this version; publish the prices again"
             )
         days = table.column("date").to_numpy().astype("datetime64[ns]")
-        frame = pd.DataFrame(
-            {name: table.column(name).to_numpy() for name in table.column_names if name != "date"},
-            index=pd.DatetimeIndex(days, name="date"),
-        )
-        return cls(
-            metadata[b"symbol"].decode(), frame, CleaningReport.from_json(metadata[b"report"].decode())
-        )
+        frame = table.drop_columns(["date"]).to_pandas().set_axis(pd.DatetimeIndex(days, name="date"))
+        report = CleaningReport.from_json(metadata[b"report"].decode())
+        return cls(metadata[b"symbol"].decode(), frame, report)
 
 
 def _in_order(frame: pd.DataFrame) -> pd.DataFrame:
     """Check the shape of a frame and return a copy with its columns in canonical order."""
     index = frame.index
-    if (
-        not isinstance(index, pd.DatetimeIndex)
-        or index.tz is not None
-        or index.dtype != np.dtype("datetime64[ns]")
-    ):
+    if not isinstance(index, pd.DatetimeIndex) or index.dtype != np.dtype("datetime64[ns]"):
         raise ValueError(f"a price history is indexed by naive datetime64[ns] days, not by {index.dtype}")
     if not index.equals(index.normalize()):
         raise ValueError("a price history is indexed by days; drop the time of day first")

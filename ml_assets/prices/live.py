@@ -5,13 +5,14 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable, Sequence
 from functools import cache
-from typing import Any
 
 import pandas as pd
 
 from ml_assets.prices.cleaning import CleaningRules
 from ml_assets.prices.errors import PriceFileError, PriceSourceError, Problem
-from ml_assets.prices.layouts import LayoutHint, grid_of_frame, parse_grid
+from ml_assets.prices.layouts.grid import grid_of_frame
+from ml_assets.prices.layouts.hint import LayoutHint
+from ml_assets.prices.layouts.shapes import parse_grid
 from ml_assets.prices.raw import RawPrices
 from ml_assets.prices.table_source import Claims, TableSource
 from ml_assets.storage.symbols import normalize_symbol
@@ -56,8 +57,7 @@ def yfinance_source(
 
     @cache
     def tables() -> tuple[Claims, Sequence[Problem]]:
-        frame = _fetch(names, start, download or _yfinance_download())
-        return parse_yfinance_frame(frame, names)
+        return parse_yfinance_frame(_fetch(names, start, download), names)
 
     return TableSource("yfinance", tables, rules, today)
 
@@ -87,7 +87,15 @@ def parse_yfinance_frame(frame: pd.DataFrame, symbols: Sequence[str]) -> tuple[C
     return claims, [Problem.from_error(error) for error in (*parsed.errors, *errors)]
 
 
-def _fetch(symbols: Sequence[str], start: str, download: Download) -> pd.DataFrame:
+def _fetch(symbols: Sequence[str], start: str, download: Download | None) -> pd.DataFrame:
+    if download is None:
+        try:
+            import yfinance
+        except ImportError as error:
+            raise PriceSourceError(
+                "live prices need the package yfinance, which is missing; run: pip install gated-mamba[live]"
+            ) from error
+        download = yfinance.download
     try:
         frame = download(
             list(symbols), start=start, auto_adjust=False, actions=False, progress=False, threads=False
@@ -99,14 +107,3 @@ def _fetch(symbols: Sequence[str], start: str, download: Download) -> pd.DataFra
     if frame is None or frame.empty:
         raise PriceSourceError(f"yfinance returned no prices of {', '.join(symbols)}; {_REMEDY}")
     return frame
-
-
-def _yfinance_download() -> Download:
-    try:
-        import yfinance
-    except ImportError as error:
-        raise PriceSourceError(
-            "live prices need the package yfinance, which is missing; run: pip install gated-mamba[live]"
-        ) from error
-    download: Any = yfinance.download
-    return download  # type: ignore[no-any-return]

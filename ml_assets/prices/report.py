@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import TypeAdapter
 
 __all__ = ["CleaningReport", "Tally"]
 
@@ -84,22 +85,13 @@ class CleaningReport:
     @classmethod
     def from_json(cls, text: str) -> Self:
         """Decode what :meth:`to_json` wrote."""
-        content: dict[str, Any] = json.loads(text)
-        for name in ("dropped", "repaired", "flagged"):
-            content[name] = {
-                key: Tally(item["count"], tuple(item["examples"])) for key, item in content[name].items()
-            }
-        content["notes"] = tuple(content["notes"])
-        return cls(**content)
+        return TypeAdapter(cls).validate_json(text)
 
     def summary(self) -> str:
         """Return the account in one line, for logs and for the UI."""
         text = f"{self.kept} of {self.rows_read} rows kept"
-        for verb, tallies in (
-            ("dropped", self.dropped),
-            ("repaired", self.repaired),
-            ("flagged", self.flagged),
-        ):
+        for verb in ("dropped", "repaired", "flagged"):
+            tallies: Mapping[str, Tally] = getattr(self, verb)
             if tallies:
                 parts = [
                     f"{tally.count} {reason} ({', '.join(tally.examples)})"

@@ -118,16 +118,12 @@ def compare_histories(old: PriceHistory, new: PriceHistory, *, rtol: float = 1e-
     vanished = lost[lost >= new.dates[0]]
     inserted, appended = put_in[put_in <= old.dates[-1]], put_in[put_in > old.dates[-1]]
     touched = common[rows].union(vanished).union(inserted)
-    kind: Literal["same", "extended", "rescaled", "restated"]
-    if len(touched):
-        kind = "restated"
-    elif factor != 1:
-        kind = "rescaled"
-    else:
-        kind = "extended" if len(appended) else "same"
+    otherwise: Literal["same", "extended", "rescaled"] = "extended" if len(appended) else "same"
+    if factor != 1:
+        otherwise = "rescaled"
     return Restatement(
         symbol=old.symbol,
-        kind=kind,
+        kind="restated" if len(touched) else otherwise,
         compared=len(common),
         restated=int(rows.sum()),
         vanished=len(vanished),

@@ -10,7 +10,7 @@ from ml_assets.prices.cleaning import CleaningRules
 from ml_assets.prices.default_set import default_source
 from ml_assets.prices.errors import PriceSourceError
 from ml_assets.prices.folder import folder_source
-from ml_assets.prices.layouts import LayoutHint
+from ml_assets.prices.layouts.hint import LayoutHint
 from ml_assets.prices.live import yfinance_source
 from ml_assets.prices.table_source import PriceSource
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import datetime as dt
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol, runtime_checkable
+from typing import NoReturn, Protocol, runtime_checkable
 
 from ml_assets.prices.claims import Settled, settle
 from ml_assets.prices.cleaning import CleaningRules, latest_day
-from ml_assets.prices.errors import PriceFileError, PriceSourceError, Problem
+from ml_assets.prices.errors import PriceSourceError, Problem
 from ml_assets.prices.history import PriceHistory
-from ml_assets.prices.layouts import symbol_of_file
+from ml_assets.prices.layouts.filenames import symbol_of_file
 from ml_assets.prices.raw import RawPrices
 from ml_assets.storage.symbols import normalize_symbol
 
@@ -88,16 +88,16 @@ class TableSource:
         claims, problems = self._tables()
         wanted = normalize_symbol(symbol)
         if wanted not in claims:
-            refused = next((problem for problem in problems if _concerns(problem, wanted)), None)
-            if refused is not None:
-                raise _as_error(refused)
+            for problem in problems:
+                if _concerns(problem, wanted):
+                    _raise(problem)
             known = ", ".join(sorted(claims)[:10]) + (", ..." if len(claims) > 10 else "")
             raise PriceSourceError(
                 f"{self._name} has no prices of {wanted}; it has {known or 'no symbols at all'}"
             )
         settled = self._settle(wanted, claims[wanted])
         if settled.history is None:
-            raise _as_error(settled.problems[-1])
+            _raise(settled.problems[-1])
         return settled.history
 
     def problems(self) -> list[Problem]:
@@ -128,11 +128,6 @@ def _identical(known: Sequence[RawPrices], claims: Sequence[RawPrices]) -> bool:
     return len(known) == len(claims) and all(one is other for one, other in zip(known, claims, strict=True))
 
 
-def _as_error(problem: Problem) -> PriceFileError:
-    """Turn the record of a refusal back into the error."""
-    remedy = problem.remedy or ""
-    what = problem.message.removesuffix(remedy).rstrip(". ")
-    place = {name: getattr(problem, name) for name in ("file", "row", "column", "found", "symbol")}
-    error = PriceFileError(what, remedy, **place)
-    error.args = (problem.message,)  # the place stands in it already
-    return error
+def _raise(refusal: Problem) -> NoReturn:
+    assert refusal.error is not None  # symbols without prices were refused
+    raise refusal.error.at()  # a copy: an exception that is raised again and again grows its traceback

@@ -3,9 +3,8 @@
 from ml_assets.storage._process import ProcessId
 from ml_assets.storage.atomic import DiskFullError, atomic_write, remove_stale_temps, safe_makedirs
 from ml_assets.storage.certificate import Certificate, GateVerdict, certify
-from ml_assets.storage.certified import read_certified
 from ml_assets.storage.errors import NotCertified, StoreError
-from ml_assets.storage.lineage import follow_input, input_key, read_input
+from ml_assets.storage.lineage import follow_input, input_key, read_certified, read_input
 from ml_assets.storage.locking import FileLock, Holder, LockTimeout
 from ml_assets.storage.retry import RetryError, backoff, retry, retrying
 from ml_assets.storage.store import ArtifactStore

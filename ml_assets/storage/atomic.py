@@ -22,11 +22,8 @@ __all__ = ["DiskFullError", "atomic_write", "remove_stale_temps", "safe_makedirs
 _log = logging.getLogger(__name__)
 
 _TEMP = re.compile(r"\.tmp-(?P<tag>.+)-[0-9a-f]{12}")
-_FULL = (
-    errno.ENOSPC,
-    errno.EDQUOT,
-    errno.EFBIG,
-)  # no space; quota used up; larger than the process may write
+# No space; quota used up; larger than the process may write.
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 # A temp of another host (a shared folder) cannot be judged by its process, so only by its age.
 _FOREIGN_TEMP_LIFE = 24 * 3600.0
 

@@ -4,22 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
-from ml_assets.storage._fields import (
-    Figure,
-    figure,
-    no_constant,
-    require_fields,
-    require_match,
-    require_text,
-    text,
-    unique,
-)
+from pydantic import AfterValidator, ConfigDict, Field, InstanceOf, NonNegativeInt
+from pydantic.dataclasses import dataclass as validated
 
 if TYPE_CHECKING:
     from ml_assets.gates.core import GateResult
@@ -27,11 +19,39 @@ if TYPE_CHECKING:
 __all__ = ["Certificate", "GateVerdict", "certify"]
 
 _FORMAT = 2
-_SINCE_2: dict[str, list[str] | dict[str, str]] = {"settings": {}, "events": []}
-"""What format 1 did not have, and stands for it when such a certificate is read."""
-_SHA256 = re.compile(r"[0-9a-f]{64}")
-_ASSET = re.compile(r"[A-Za-z0-9_]{1,100}")
-_EXTENSION = re.compile(r"(\.[A-Za-z0-9_]{1,20}){1,3}")
+_SINCE_2 = {"settings", "events"}
+"""What format 1 did not have; their defaults stand for it when such a certificate is read."""
+
+Figure = float | int | str
+"""A number or word shown beside a verdict."""
+_AnyText = InstanceOf[str]
+"""Any text: pydantic's own ``str`` refuses what a message may hold, the undecodable bytes of a path."""
+_Text = Annotated[str, Field(min_length=1)]
+_EXTENSION = r"^(\.[A-Za-z0-9_]{1,20}){1,3}$"
+_Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+def _figure(name: str, value: object) -> Figure:
+    """Bring a figure into a form that JSON gives back exactly: NumPy scalars and NaN change, others stay."""
+    if hasattr(value, "item"):
+        value = value.item()  # a NumPy scalar
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if isinstance(value, (float, int, str)):
+        return value
+    raise TypeError(f"figure {name!r} must be a number or text, not {value!r}")
+
+
+def _utc(text: str) -> str:
+    if datetime.fromisoformat(text).utcoffset() != timedelta(0):
+        raise ValueError(f"must be in UTC, for instance 2025-01-31T12:00:00+00:00, not {text}")
+    return text
+
+
+def _no_certificate(extension: str) -> str:
+    if extension == ".certificate.json":
+        raise ValueError("'.certificate.json' is that of the certificates themselves: choose another")
+    return extension
 
 
 @dataclass(frozen=True)
@@ -56,14 +76,16 @@ class GateVerdict:
     figures: Mapping[str, Figure] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        require_text("gate", self.gate)
+        for word in (self.gate, self.message, *self.figures):
+            if not isinstance(word, str):
+                raise TypeError(f"gate {self.gate!r}: {word!r} must be text")
+        if not self.gate:
+            raise ValueError("the name of a gate must not be empty")
         if not isinstance(self.passed, bool):
             raise TypeError(
                 f"gate {self.gate!r}: passed must be True or False, not {self.passed!r}: wrap it in bool()"
             )
-        if not isinstance(self.message, str):
-            raise TypeError(f"gate {self.gate!r}: the message must be text, not {self.message!r}")
-        object.__setattr__(self, "figures", {text(k): figure(k, v) for k, v in self.figures.items()})
+        object.__setattr__(self, "figures", {k: _figure(k, v) for k, v in self.figures.items()})
 
     @classmethod
     def of(cls, result: GateResult) -> GateVerdict:
@@ -73,7 +95,15 @@ class GateVerdict:
         )
 
 
-@dataclass(frozen=True)
+def _each_once(verdicts: tuple[GateVerdict, ...]) -> tuple[GateVerdict, ...]:
+    names = [verdict.gate for verdict in verdicts]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ValueError(f"each gate speaks once, but these are there twice: {', '.join(twice)}")
+    return verdicts
+
+
+@validated(frozen=True, config=ConfigDict(strict=True))
 class Certificate:
     """What is known about one version of one artifact. Make one by :func:`certify`.
 
@@ -110,46 +140,19 @@ class Certificate:
         If a field is not what is described here.
     """
 
-    asset: str
-    partition: str | None
-    kind: str
-    extension: str
-    sha256: str
-    size: int
-    created_at: str
-    gates: tuple[GateVerdict, ...]
-    code_version: str
-    inputs: Mapping[str, str]
-    run_id: str | None = None
-    settings: Mapping[str, str] = field(default_factory=dict)
-    events: tuple[str, ...] = ()
-
-    def __post_init__(self) -> None:
-        require_match("asset", self.asset, _ASSET, "letters, digits and underscores")
-        require_match("extension", self.extension, _EXTENSION, "like '.npz' or '.weights.h5'")
-        if self.extension == ".certificate.json":
-            raise ValueError(
-                "extension '.certificate.json' is that of the certificates themselves: choose another"
-            )
-        require_match("sha256", self.sha256, _SHA256, "64 lower-case hex digits")
-        for name in ("kind", "code_version"):
-            require_text(name, getattr(self, name))
-        for name in ("partition", "run_id"):
-            if getattr(self, name) is not None:
-                require_text(name, getattr(self, name))
-        if type(self.size) is not int or self.size < 0:
-            raise ValueError(f"size must be a number of bytes, not {self.size!r}")
-        if _when(self.created_at).utcoffset() != timedelta(0):
-            raise ValueError(
-                f"created_at must be in UTC, for instance 2025-01-31T12:00:00+00:00, not {self.created_at}"
-            )
-        object.__setattr__(self, "gates", _gates(self.gates))
-        object.__setattr__(self, "inputs", dict(self.inputs))
-        object.__setattr__(self, "settings", {text(k): text(v) for k, v in self.settings.items()})
-        object.__setattr__(self, "events", tuple(text(event) for event in self.events))
-        for source, version in self.inputs.items():
-            require_text("the name of an input", source)
-            require_match(f"the version of input {source}", version, _SHA256, "64 lower-case hex digits")
+    asset: Annotated[str, Field(pattern=r"^[A-Za-z0-9_]{1,100}$")]
+    partition: _Text | None
+    kind: _Text
+    extension: Annotated[str, Field(pattern=_EXTENSION), AfterValidator(_no_certificate)]
+    sha256: _Sha256
+    size: NonNegativeInt
+    created_at: Annotated[str, AfterValidator(_utc)]
+    gates: Annotated[tuple[GateVerdict, ...], AfterValidator(_each_once)]
+    code_version: _Text
+    inputs: dict[_Text, _Sha256]
+    run_id: _Text | None = None
+    settings: dict[_AnyText, _AnyText] = field(default_factory=dict)
+    events: Annotated[tuple[_AnyText, ...], Field(strict=False)] = ()
 
     @property
     def passed(self) -> bool:
@@ -164,7 +167,7 @@ class Certificate:
     @property
     def created(self) -> datetime:
         """``created_at`` as an aware time."""
-        return _when(self.created_at)
+        return datetime.fromisoformat(self.created_at)
 
     def to_json(self) -> str:
         """Encode; deterministic. The ``seal`` is the hash of everything else, so an edit by hand shows."""
@@ -180,25 +183,20 @@ class Certificate:
         ValueError, TypeError
             If a field is missing, unknown, twice there or of the wrong type, or the seal does not match.
         """
-        body = json.loads(text, object_pairs_hook=unique, parse_constant=no_constant)
-        form = body.get("format") if isinstance(body, dict) else None
-        missing = _SINCE_2 if form == 1 else {}
-        needed = {"format", "seal", *(f.name for f in fields(cls))} - missing.keys()
-        require_fields("the certificate", body, needed)
-        seal = body.pop("seal")
+        body = json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant)
+        if not isinstance(body, dict):
+            raise TypeError("the certificate must be a JSON object")
+        form = body.get("format")
+        wanted = {"format", "seal", *(f.name for f in fields(cls))} - (_SINCE_2 if form == 1 else set())
+        missing, unknown = sorted(wanted - body.keys()), sorted(body.keys() - wanted)
+        if missing or unknown:
+            raise ValueError(f"it lacks {missing or 'nothing'} and has unknown {unknown or 'nothing'}")
         if type(form) is not int or form not in (1, _FORMAT):
             raise ValueError(f"its format is {form!r}, this code reads 1 and {_FORMAT}")
-        if seal != _seal(body):
+        if body.pop("seal") != _seal(body):
             raise ValueError("its seal does not match: it was edited after it was written")
         del body["format"]
-        body |= missing
-        for name in ("gates", "events"):
-            if not isinstance(body[name], list):
-                raise TypeError(f"{name} must be a list, not {body[name]!r}")
-        for name in ("inputs", "settings"):
-            if not isinstance(body[name], dict):
-                raise TypeError(f"{name} must be an object, not {body[name]!r}")
-        return cls(**{**body, "gates": tuple(_verdict(entry) for entry in body["gates"])})
+        return cls(**{**body, "gates": tuple(GateVerdict(**entry) for entry in body["gates"])})
 
 
 def certify(
@@ -243,9 +241,9 @@ def certify(
         created_at=datetime.now(UTC).isoformat(timespec="microseconds"),
         gates=tuple(gates),
         code_version=code_version,
-        inputs=inputs or {},
+        inputs=dict(inputs or {}),
         run_id=run_id,
-        settings=settings or {},
+        settings=dict(settings or {}),
         events=tuple(events),
     )
 
@@ -255,27 +253,14 @@ def _seal(body: Mapping[str, object]) -> str:
     return hashlib.sha256(canonical.encode("ascii")).hexdigest()
 
 
-def _verdict(entry: object) -> GateVerdict:
-    require_fields("a gate's verdict", entry, {f.name for f in fields(GateVerdict)})
-    assert isinstance(entry, dict)
-    if not isinstance(entry["figures"], dict):
-        raise TypeError("the figures of a verdict must be an object")
-    return GateVerdict(**entry)
+def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """Build a JSON object, refusing a field that is there twice (``object_pairs_hook``)."""
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a field is there twice")
+    return found
 
 
-def _gates(gates: Iterable[GateVerdict]) -> tuple[GateVerdict, ...]:
-    verdicts = tuple(gates)
-    names = [verdict.gate for verdict in verdicts]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise ValueError(f"each gate speaks once, but these are there twice: {', '.join(twice)}")
-    return verdicts
-
-
-def _when(text: str) -> datetime:
-    if not isinstance(text, str):
-        raise TypeError(f"created_at must be text, not {text!r}")
-    when = datetime.fromisoformat(text)
-    if when.tzinfo is None:
-        raise ValueError(f"created_at must name its time zone, +00:00, not {text!r}")
-    return when
+def _no_constant(name: str) -> NoReturn:
+    """Refuse NaN and Infinity, which are no JSON (``parse_constant``)."""
+    raise ValueError(f"{name} is no JSON number")

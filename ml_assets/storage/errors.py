@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from functools import partial
+from typing import Any, Literal
 
 __all__ = ["NotCertified", "Refusal", "StoreError"]
 
@@ -62,15 +63,7 @@ class NotCertified(StoreError):  # noqa: N818 - the name is fixed by the project
         version = "" if sha256 is None else f" version {sha256[:12]}"
         super().__init__(f"{where}{version} is not certified ({code}): {reason}. {remedy}")
 
-    def __reduce__(self) -> tuple[object, ...]:
+    def __reduce__(self) -> tuple[Any, ...]:
         # Keyword-only arguments would break unpickling in a parent process.
-        return (
-            _rebuild,
-            (self.reason, self.code, self.asset, self.partition, self.sha256, self.remedy),
-        )
-
-
-def _rebuild(
-    reason: str, code: Refusal, asset: str, partition: str | None, sha256: str | None, remedy: str
-) -> NotCertified:
-    return NotCertified(reason, code=code, asset=asset, partition=partition, sha256=sha256, remedy=remedy)
+        named = {name: getattr(self, name) for name in ("code", "asset", "partition", "sha256", "remedy")}
+        return partial(NotCertified, **named), (self.reason,)

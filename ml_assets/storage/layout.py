@@ -75,10 +75,8 @@ class Slot:
 
     def pointer_text(self, sha256: str) -> str:
         """Content of the pointer; it says whose it is, so a copied one is found out."""
-        return (
-            json.dumps({"format": 1, "asset": self.asset, "partition": self.partition, "sha256": sha256})
-            + "\n"
-        )
+        content = {"format": 1, "asset": self.asset, "partition": self.partition, "sha256": sha256}
+        return json.dumps(content) + "\n"
 
     def parse_pointer(self, text: bytes) -> str:
         """Version that a pointer names.

@@ -22,6 +22,8 @@ from ml_assets.storage.retry import backoff
 __all__ = ["FileLock", "Holder", "LockTimeout"]
 
 _log = logging.getLogger(__name__)
+_FIRST_DELAY, _LONGEST_DELAY = 0.002, 0.1
+"""Of the waits between two tries [s]."""
 
 
 @dataclass(frozen=True)
@@ -89,8 +91,6 @@ class FileLock:
         Longest wait [s]. 0 tries once, a negative number waits without end.
     soft : bool, default False
         Use a marker file, for file systems without locks of their own.
-    first_delay, max_delay : float
-        First and longest wait between two tries [s].
 
     Raises
     ------
@@ -109,22 +109,13 @@ class FileLock:
     ...     ...
     """
 
-    def __init__(
-        self,
-        path: str | os.PathLike[str],
-        *,
-        timeout: float = 60.0,
-        soft: bool = False,
-        first_delay: float = 0.002,
-        max_delay: float = 0.1,
-    ) -> None:
+    def __init__(self, path: str | os.PathLike[str], *, timeout: float = 60.0, soft: bool = False) -> None:
         guarded = Path(path)
         self.path = guarded if guarded.suffix == ".lock" else guarded.with_name(guarded.name + ".lock")
         self.timeout = timeout
         self.soft = soft
         self.took_over_from: Holder | None = None
         """The holder that died with the lock in its hands, after an acquisition that found one."""
-        self._delays = (first_delay, max_delay)
         self._record = self.path.with_name(self.path.name + ".holder")
         self._backend = self._new_backend()
         self._pid = os.getpid()
@@ -142,21 +133,22 @@ class FileLock:
         limit = self.timeout if timeout is None else timeout
         safe_makedirs(self.path.parent)
         started = time.monotonic()
-        for delay in backoff(*self._delays):
+        for delay in backoff(_FIRST_DELAY, _LONGEST_DELAY):
             if self._try():
                 return self
             left = limit - (time.monotonic() - started)
             if limit >= 0 and left <= 0:
-                raise self._timed_out(limit)
+                holder = self.holder()
+                what = f"{self.path} was not free within {limit:g} s"
+                raise LockTimeout(self.path, f"{what}. {self._advice(holder)}", holder)
             time.sleep(delay if limit < 0 else min(delay, left))
         raise AssertionError("unreachable")  # pragma: no cover
 
     def release(self) -> None:
         """Give the lock back; only the outermost of nested releases does."""
         if self._backend.lock_counter == 1:
-            with suppress(
-                OSError
-            ):  # before the lock is free, so that the next holder's record is not the one removed
+            # Before the lock is free, so that the next holder's record is not the one removed.
+            with suppress(OSError):
                 self._record.unlink()
         self._backend.release()
 
@@ -212,19 +204,12 @@ class FileLock:
         except OSError as error:  # a full disk must not cost the lock
             _log.warning("cannot write down who holds %s: %s", self.path, error)
 
-    def _timed_out(self, limit: float) -> LockTimeout:
-        holder = self.holder()
-        return LockTimeout(
-            self.path, f"{self.path} was not free within {limit:g} s. {self._advice(holder)}", holder
-        )
-
     def _advice(self, holder: Holder | None) -> str:
         if holder is None:
-            text = "Its holder left no record (it may have got it this instant): wait with a longer timeout="
+            look = "" if self.soft else f", or look for the process with 'fuser -v {self.path}'"
             return (
-                f"{text}, or look for the process with 'fuser -v {self.path}'."
-                if not self.soft
-                else f"{text}."
+                "Its holder left no record (it may have got it this instant): "
+                f"wait with a longer timeout={look}."
             )
         if holder.process == ProcessId.of_self():
             return (

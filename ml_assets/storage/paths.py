@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import errno
 import os
-import stat
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -145,13 +143,6 @@ def age_of(path: Place) -> float:
 
 
 def file_in_the_way(path: Path) -> Path | None:
-    """Nearest of the path and its parents that exists and is no folder."""
-    for candidate in (path, *path.parents):
-        try:
-            mode = candidate.stat().st_mode
-        except OSError as error:
-            if error.errno not in (errno.ENOENT, errno.ENOTDIR):
-                raise
-            continue
-        return None if stat.S_ISDIR(mode) else candidate
-    return None
+    """Nearest of the path and its parents that exists, if it is no folder."""
+    nearest = next((candidate for candidate in (path, *path.parents) if candidate.exists()), None)
+    return None if nearest is None or nearest.is_dir() else nearest

@@ -14,7 +14,7 @@ from ml_assets.storage.certificate import Certificate
 from ml_assets.storage.errors import NotCertified
 from ml_assets.storage.layout import CERTIFICATE, Shelf, Slot, by_version
 from ml_assets.storage.paths import Place, age_of, exists, is_remote, list_files, read, remove
-from ml_assets.storage.reading import current_version, read_certificate, refuse
+from ml_assets.storage.reading import current_version, difference, read_certificate, refuse
 
 __all__ = ["holds", "pin", "prune", "put", "require_same_bytes", "revoke"]
 
@@ -27,16 +27,9 @@ _OLDEST = datetime.min.replace(tzinfo=UTC)
 
 def require_same_bytes(slot: Slot, data: bytes, certificate: Certificate) -> None:
     """Refuse bytes that are not those of the certificate."""
-    found = hashlib.sha256(data).hexdigest()
-    if found != certificate.sha256 or len(data) != certificate.size:
-        refuse(
-            slot,
-            certificate.sha256,
-            "wrong_bytes",
-            f"the certificate is of {certificate.size:,} bytes with sha256 {certificate.sha256[:12]}, "
-            f"given were {len(data):,} with {found[:12]}",
-            "Make the certificate from the bytes that you store, by certify()",
-        )
+    if other := difference(data, certificate):
+        remedy = "Make the certificate from the bytes that you store, by certify()"
+        refuse(slot, certificate.sha256, "wrong_bytes", f"what was given {other}", remedy)
 
 
 def put(slot: Slot, data: bytes, certificate: Certificate, shelf: Shelf) -> None:

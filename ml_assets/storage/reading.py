@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import re
-from typing import NoReturn
+from collections.abc import Callable
+from typing import NoReturn, TypeVar
 
 from ml_assets.storage.certificate import Certificate
 from ml_assets.storage.errors import NotCertified, Refusal
@@ -13,6 +14,7 @@ from ml_assets.storage.paths import Place, read
 
 __all__ = [
     "current_version",
+    "difference",
     "read_certificate",
     "read_current",
     "read_passed",
@@ -20,6 +22,8 @@ __all__ = [
     "refuse",
     "require_passed",
 ]
+
+T = TypeVar("T")
 
 _AGAIN = "Materialize the asset again, which publishes a sound version"
 _OLDER = "or read an older version by its sha256"
@@ -87,6 +91,17 @@ def read_certificate(slot: Slot, sha256: str, shelf: Shelf = "versions") -> Cert
     return certificate
 
 
+def difference(data: bytes, certificate: Certificate) -> str:
+    """Say in what these bytes differ from those of the certificate; empty if they are the same."""
+    found = hashlib.sha256(data).hexdigest()
+    if found == certificate.sha256 and len(data) == certificate.size:
+        return ""
+    return (
+        f"holds {len(data):,} bytes with sha256 {found[:12]}, certified are {certificate.size:,} "
+        f"with {certificate.sha256[:12]}"
+    )
+
+
 def require_passed(slot: Slot, certificate: Certificate, remedy: str) -> None:
     """Refuse a certificate unless at least one gate looked and every gate passed.
 
@@ -128,39 +143,24 @@ def read_version(slot: Slot, sha256: str) -> tuple[bytes, Certificate]:
     data = _read(slot, sha256, path)
     if data is None:
         refuse(slot, sha256, "missing_artifact", f"{path} is gone", f"{_AGAIN}, {_OLDER}")
-    found = hashlib.sha256(data).hexdigest()
-    if found != sha256 or len(data) != certificate.size:
-        refuse(
-            slot,
-            sha256,
-            "wrong_bytes",
-            f"{path} holds {len(data):,} bytes with sha256 {found[:12]}, certified are {certificate.size:,} "
-            f"with {sha256[:12]}: it was damaged or overwritten",
-            f"{_AGAIN}, {_OLDER}",
-        )
+    if other := difference(data, certificate):
+        what = f"{path} {other}: it was damaged or overwritten"
+        refuse(slot, sha256, "wrong_bytes", what, f"{_AGAIN}, {_OLDER}")
     return data, certificate
 
 
-def read_current(slot: Slot) -> tuple[bytes, Certificate]:
-    """Bytes and certificate of the current version.
+def read_current(slot: Slot, read_one: Callable[[Slot, str], T]) -> T | None:
+    """What a reader of versions gives of the current one; None if nothing was published.
 
     Raises
     ------
     NotCertified
-        If nothing was published, or anything is wrong with it.
+        If anything is wrong with it.
     """
     sha256 = current_version(slot)
-    if sha256 is None:
-        refuse(
-            slot,
-            None,
-            "no_version",
-            f"nothing was published under {slot.folder}",
-            "Materialize the asset first",
-        )
-    while True:
+    while sha256 is not None:
         try:
-            return read_version(slot, sha256)
+            return read_one(slot, sha256)
         except NotCertified:
             # While we read, publishers may have moved on by so many versions that ours was removed. Only a
             # pointer that still names this version makes its fault final.
@@ -168,6 +168,7 @@ def read_current(slot: Slot) -> tuple[bytes, Certificate]:
             if latest is None or latest == sha256:
                 raise
             sha256 = latest
+    return None
 
 
 def _read(slot: Slot, sha256: str | None, path: Place) -> bytes | None:

@@ -7,7 +7,7 @@ import logging
 import random
 import time
 from collections.abc import Callable, Iterator
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 __all__ = ["RetryError", "backoff", "retry", "retrying"]
 
@@ -68,8 +68,6 @@ def retry(
     exceptions: type[Exception] | tuple[type[Exception], ...] = OSError,
     first: float = 0.05,
     cap: float = 2.0,
-    factor: float = 2.0,
-    jitter: float = 0.5,
     sleep: Callable[[float], object] = time.sleep,
 ) -> T:
     """Call a function until it succeeds, waiting longer after each failure.
@@ -82,8 +80,8 @@ def retry(
         Most calls made, at least 1.
     exceptions : exception type or tuple of them, default OSError
         What is worth another try; anything else is raised at once.
-    first, cap, factor, jitter : float
-        Waiting times, see :func:`backoff`.
+    first, cap : float
+        First and longest waiting time [s], see :func:`backoff`.
     sleep : callable
         What waits; tests put their own.
 
@@ -104,42 +102,24 @@ def retry(
     """
     if attempts < 1:
         raise ValueError(f"attempts={attempts}: at least one is needed")
-    waits = backoff(first, cap, factor=factor, jitter=jitter)
     name = getattr(fn, "__qualname__", repr(fn))
-    for attempt in range(1, attempts + 1):
+    for attempt, wait in enumerate(backoff(first, cap), 1):
         try:
             return fn()
         except exceptions as error:
+            failure = f"{type(error).__name__}: {error}"
             if attempt == attempts:
                 raise RetryError(
-                    f"{name} failed {attempts} times, at last with {type(error).__name__}: {error}. "
+                    f"{name} failed {attempts} times, at last with {failure}. "
                     "Remove the cause, then run it again (more attempts= help only if it passes by itself).",
                     attempts,
                 ) from error
-            wait = next(waits)
-            _log.info(
-                "%s failed (%s: %s), attempt %d of %d, next in %.2f s",
-                name,
-                type(error).__name__,
-                error,
-                attempt,
-                attempts,
-                wait,
-            )
-            sleep(wait)
+        _log.info("%s failed (%s), attempt %d of %d, next in %.2f s", name, failure, attempt, attempts, wait)
+        sleep(wait)
     raise AssertionError("unreachable")  # pragma: no cover
 
 
-def retrying(
-    *,
-    attempts: int = 5,
-    exceptions: type[Exception] | tuple[type[Exception], ...] = OSError,
-    first: float = 0.05,
-    cap: float = 2.0,
-    factor: float = 2.0,
-    jitter: float = 0.5,
-    sleep: Callable[[float], object] = time.sleep,
-) -> Callable[[Callable[P, T]], Callable[P, T]]:
+def retrying(**options: Any) -> Callable[[Callable[P, T]], Callable[P, T]]:
     """Decorate a function so that each call goes through :func:`retry`; same parameters.
 
     Examples
@@ -152,16 +132,7 @@ def retrying(
         @functools.wraps(fn)
         def call(*args: P.args, **kwargs: P.kwargs) -> T:
             bound = functools.wraps(fn)(lambda: fn(*args, **kwargs))
-            return retry(
-                bound,
-                attempts=attempts,
-                exceptions=exceptions,
-                first=first,
-                cap=cap,
-                factor=factor,
-                jitter=jitter,
-                sleep=sleep,
-            )
+            return retry(bound, **options)
 
         return call
 

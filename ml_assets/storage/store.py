@@ -15,11 +15,11 @@ from ml_assets.storage.locking import FileLock
 from ml_assets.storage.paths import PathLike, list_files, list_folders, place
 from ml_assets.storage.publishing import holds, pin, prune, put, require_same_bytes, revoke
 from ml_assets.storage.reading import (
-    current_version,
     read_certificate,
     read_current,
     read_passed,
     read_version,
+    refuse,
     require_passed,
 )
 
@@ -218,7 +218,11 @@ class ArtifactStore:
             If anything is wrong: missing, damaged, edited, refused by a gate. The message says what to do.
         """
         slot = self._slot(asset, partition)
-        return read_current(slot) if sha256 is None else read_version(slot, sha256)
+        found = read_current(slot, read_version) if sha256 is None else read_version(slot, sha256)
+        if found is None:
+            what = f"nothing was published under {slot.folder}"
+            refuse(slot, None, "no_version", what, "Materialize the asset first")
+        return found
 
     def current(self, asset: str, partition: str | None = None) -> Certificate | None:
         """Certificate of the current version, None if nothing was published. Does not look at the bytes.
@@ -228,17 +232,7 @@ class ArtifactStore:
         NotCertified
             If there is a current version whose certificate is missing, damaged or refused.
         """
-        slot = self._slot(asset, partition)
-        sha256 = current_version(slot)
-        while sha256 is not None:
-            try:
-                return read_passed(slot, sha256)
-            except NotCertified:
-                latest = current_version(slot)  # as in read_current
-                if latest == sha256:
-                    raise
-                sha256 = latest
-        return None
+        return read_current(self._slot(asset, partition), read_passed)
 
     def versions(self, asset: str, partition: str | None = None) -> tuple[Certificate, ...]:
         """Certificates of the versions kept, newest first; what is damaged is logged and left out."""

@@ -15,7 +15,8 @@ __all__ = ["normalize_symbol", "slug", "unslug"]
 _MAX_SLUG = 180
 """A file name holds 255 bytes; the rest is left for extensions and temporary suffixes."""
 
-_KEPT = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789")
+_ESCAPED = re.compile(r"[^A-Z0-9.-]|(?<![A-Z0-9])[.-]|[.-](?![A-Z0-9])")
+"""Dots and hyphens stay between kept characters only: Dagster forbids '...', Windows a final dot."""
 _RESERVED = frozenset(
     ["CON", "PRN", "AUX", "NUL", "CONIN$", "CONOUT$"]
     + [f"{device}{digit}" for device in ("COM", "LPT") for digit in "0123456789"]
@@ -87,10 +88,9 @@ def slug(symbol: str) -> str:
     """
     if not symbol:
         raise ValueError("a symbol may not be empty; give a name such as 'AAPL'")
-    parts = [_spell(symbol, at) for at in range(len(symbol))]
-    if symbol.upper().partition(".")[0] in _RESERVED:
-        parts[0] = _escape(symbol[0])
-    result = "".join(parts)
+    reserved = symbol.upper().partition(".")[0] in _RESERVED
+    start = _escape(symbol[0]) if reserved else ""
+    result = start + _ESCAPED.sub(lambda hit: _escape(hit[0]), symbol[1:] if reserved else symbol)
     if len(result) > _MAX_SLUG:
         raise ValueError(
             f"symbol {symbol[:40]!r}... is too long for a file name; use at most {_MAX_SLUG} characters"
@@ -129,19 +129,6 @@ def unslug(text: str) -> str:
     if not symbol or slug(symbol) != text:
         raise ValueError(f"{text!r} is not the slug of any symbol; slugs are made by `slug` of this module")
     return symbol
-
-
-def _spell(symbol: str, at: int) -> str:
-    character = symbol[at]
-    if character in _KEPT or (character in ".-" and _inner(symbol, at)):
-        return character
-    return _escape(character)
-
-
-def _inner(symbol: str, at: int) -> bool:
-    """Tell whether kept characters stand on both sides ('...' is forbidden to Dagster, a final dot to
-    Windows)."""
-    return 0 < at < len(symbol) - 1 and symbol[at - 1] in _KEPT and symbol[at + 1] in _KEPT
 
 
 def _escape(character: str) -> str:

@@ -110,7 +110,7 @@ CHANGES: list[tuple[str, Callable[[Shop], object], str]] = [
     ("certificate edited", lambda s: s.edit(s.certificate, code_version="2"), "bad_certificate"),
     ("certificate without gates", lambda s: s.edit(s.certificate, gates=[]), "bad_certificate"),
     ("unknown field", lambda s: s.edit(s.certificate, approved_by="me"), "bad_certificate"),
-    ("future format", lambda s: s.edit(s.certificate, format=2), "bad_certificate"),
+    ("future format", lambda s: s.edit(s.certificate, format=3), "bad_certificate"),
     ("refused candidate moved over", _publish_by_hand, "gate_failed"),
     ("refused candidate with its verdict edited", _forge, "bad_certificate"),
     ("pointer emptied", _as_text("pointer", ""), "bad_pointer"),

@@ -12,12 +12,14 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from ml_assets.prices.errors import PriceFileError
+from ml_assets.prices.errors import DOWNLOAD_AGAIN, PriceFileError
 
 __all__ = ["members"]
 
-_DAMAGED = "Download it again, or remove it from the folder."
 _MAX_DEPTH = 3
+_COMPRESSED = ((b"\x1f\x8b", gzip.decompress), (b"BZh", bz2.decompress), (b"\xfd7zXZ", lzma.decompress))
+"""How files compressed in each way begin."""
+_ERRORS = (OSError, EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, tarfile.TarError, RuntimeError)
 
 
 def members(path: Path, name: str) -> Iterator[tuple[str, bytes]]:
@@ -44,28 +46,19 @@ def _unpack(data: bytes, name: str, depth: int) -> Iterator[tuple[str, bytes]]:
     if depth > _MAX_DEPTH:
         raise PriceFileError("the archive is nested too deeply", "Unpack it.", file=name)
     try:
-        if data.startswith(b"\x1f\x8b"):
-            yield from _unpack(gzip.decompress(data), name, depth + 1)
-        elif data.startswith(b"BZh"):
-            yield from _unpack(bz2.decompress(data), name, depth + 1)
-        elif data.startswith(b"\xfd7zXZ"):
-            yield from _unpack(lzma.decompress(data), name, depth + 1)
+        decompress = next((known for mark, known in _COMPRESSED if data.startswith(mark)), None)
+        if decompress is not None:
+            yield from _unpack(decompress(data), name, depth + 1)
         elif data.startswith((b"PK\x03\x04", b"PK\x05\x06")):
             yield from _unzip(data, name, depth)
         elif data[257:262] == b"ustar":
             yield from _untar(data, name, depth)
         else:
             yield name, data
-    except (
-        OSError,
-        EOFError,
-        zlib.error,
-        lzma.LZMAError,
-        zipfile.BadZipFile,
-        tarfile.TarError,
-        RuntimeError,
-    ) as error:
-        raise PriceFileError(f"the archive is damaged or encrypted ({error})", _DAMAGED, file=name) from error
+    except _ERRORS as error:
+        raise PriceFileError(
+            f"the archive is damaged or encrypted ({error})", DOWNLOAD_AGAIN, file=name
+        ) from error
 
 
 def _unzip(data: bytes, name: str, depth: int) -> Iterator[tuple[str, bytes]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -21,8 +21,8 @@ _LOG = logging.getLogger(__name__)
 Days = npt.NDArray[np.datetime64]
 
 _LONGEST = 60
-_LAST_EPOCH = 9.2e18
-"""Nanoseconds that datetime64[ns] can hold."""
+_EPOCH_UNITS: dict[Literal["s", "ms", "us", "ns"], float] = {"s": 1e11, "ms": 1e14, "us": 1e17, "ns": np.inf}
+"""Units of epochs, and the size below which a number is one."""
 _TIME = r"(?:[T ,].*)?"
 _ISO = rf"(?P<y>\d{{4}})[-/.](?P<m>\d{{1,2}})[-/.](?P<d>\d{{1,2}}){_TIME}"
 _COMPACT = r"(?P<y>(?:1[89]|2[01])\d\d)(?P<m>0[1-9]|1[0-2])(?P<d>0[1-9]|[12]\d|3[01])(?:\.0|[T ].*)?"
@@ -34,30 +34,23 @@ _MONTH_FIRST = (
     r"(?:[^\W\d]{2,},?\s+)?(?P<m>[^\W\d]{3,})\.?[-\s]*(?P<d>\d{1,2})(?:st|nd|rd|th)?[,\-\s]+(?P<y>\d{4}|\d{2})"
     r"(?:[T ,].*)?"
 )
+_WRITTEN = (
+    *((_ISO, "year-month-day"), (_COMPACT, "yyyymmdd")),
+    *((_NAMED, "named months"), (_MONTH_FIRST, "named months")),
+)
+_ORDERS = {"day-month-year": {"a": "d", "b": "m"}, "month-day-year": {"a": "m", "b": "d"}}
 _EPOCH = r"-?\d{9,10}(?:\.\d+)?|\d{13}|\d{16}|\d{19}"
 _TEXTUAL, _COMPACT_ONLY, _EPOCH_ONLY = (
     re.compile("|".join(f"(?:{re.sub(r'[?]P<[a-z]+>', '', pattern)})" for pattern in patterns))
     for patterns in ((_ISO, _ORDERED, _NAMED, _MONTH_FIRST), (_COMPACT,), (_EPOCH,))
 )
 
-_ENGLISH = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
-_MONTHS = {
-    **{name: number for number, name in enumerate(_ENGLISH, 1)},
-    **{
-        "mär": 3,
-        "mrz": 3,
-        "mai": 5,
-        "okt": 10,
-        "dez": 12,
-        "fév": 2,
-        "fev": 2,
-        "avr": 4,
-        "juin": 6,
-        "juil": 7,
-    },
-    **{"aoû": 8, "aou": 8, "déc": 12, "ene": 1, "abr": 4, "ago": 8, "dic": 12, "gen": 1, "mag": 5, "giu": 6},
-    **{"lug": 7, "set": 9, "ott": 10, "out": 10},
-}
+_BEGINNINGS = (
+    "jan ene gen|feb fév fev|mar mär mrz|apr avr abr|may mai mag|jun juin giu|jul juil lug|"
+    "aug aoû aou ago|sep set|oct okt ott out|nov|dec dez déc dic"
+)
+_MONTHS = {name: number for number, names in enumerate(_BEGINNINGS.split("|"), 1) for name in names.split()}
+"""The beginnings of the months' names in several languages."""
 _MIDNIGHT_NOTE = (
     "stamps are local midnights of an exchange east of Greenwich: read as the day that begins there"
 )
@@ -99,7 +92,7 @@ def parse_dates(cells: pd.Series, hint: LayoutHint | None = None) -> DateColumn:
         If the order of day and month cannot be told from the column.
     """
     hint = hint or LayoutHint()
-    if isinstance(cells.dtype, pd.DatetimeTZDtype) or cells.dtype.kind == "M":
+    if cells.dtype.kind == "M":
         return _stamps(cells, hint)
     if cells.dtype.kind in "iuf":
         return _integers(cells.to_numpy(dtype=np.float64, na_value=np.nan), hint)
@@ -125,44 +118,31 @@ def _texts(texts: pd.Series, hint: LayoutHint) -> DateColumn:
             return DateColumn(iso, "dates read as year-month-day")
     days = np.full(len(texts), np.datetime64("NaT", "ns"))
     notes = []
-    for pattern, note in ((_ISO, "year-month-day"), (_COMPACT, "yyyymmdd")):
-        notes += [note] if _fill(days, texts, pattern) else []
+    for pattern, note in _WRITTEN:
+        if np.isnat(days).any():
+            found = _read(texts.where(np.isnat(days)).str.extract(rf"^{pattern}$"))
+            days = np.where(np.isnat(found), days, found)
+            notes += [] if np.isnat(found).all() else [note]
     ordered = texts.where(np.isnat(days)).str.extract(rf"^{_ORDERED}$")
     if ordered["a"].notna().any():
-        first_is_day = _day_first(ordered)
-        names = {"a": "d", "b": "m"} if first_is_day else {"a": "m", "b": "d"}
-        _assign(days, ordered.rename(columns=names))
-        notes.append("day-month-year" if first_is_day else "month-day-year")
-    for pattern in (_NAMED, _MONTH_FIRST):
-        notes += ["named months"] if _fill(days, texts, pattern) else []
+        order = "day-month-year" if _day_first(ordered) else "month-day-year"
+        days = np.where(np.isnat(days), _read(ordered.rename(columns=_ORDERS[order])), days)
+        notes.append(order)
     in_utc = texts.str.contains(r"(?:Z|[+-]00:?00|\bUTC|\bGMT)$", regex=True).to_numpy(dtype=bool)
     if in_utc.any() and in_utc[~np.isnat(days)].all():
         return _instants(pd.to_datetime(texts.where(~np.isnat(days)), errors="coerce", utc=True), hint)
     return DateColumn(days, "dates read as " + " and ".join(dict.fromkeys(notes)) if notes else "")
 
 
-def _fill(days: Days, texts: pd.Series, pattern: str) -> bool:
-    """Read the texts that fit a pattern and are not read yet; tell whether there were any."""
-    if not np.isnat(days).any():
-        return False
-    parts = texts.where(np.isnat(days)).str.extract(rf"^{pattern}$")
-    if not parts["y"].notna().any():
-        return False
-    before = np.isnat(days).sum()
-    _assign(days, parts)
-    return bool(np.isnat(days).sum() < before)
-
-
-def _assign(days: Days, parts: pd.DataFrame) -> None:
-    year = pd.to_numeric(parts["y"], errors="coerce").to_numpy(np.float64, na_value=np.nan)
-    year = np.where(year < 100, np.where(year >= 70, 1900, 2000) + year, year)
+def _read(parts: pd.DataFrame) -> Days:
+    """Put years, months (numbers or names) and days together; NaT where one is missing or impossible."""
+    year, month, day = (pd.to_numeric(parts[name], errors="coerce").astype("float64") for name in "ymd")
+    year += np.select([year < 70, year < 100], [2000, 1900], 0)
     lower = parts["m"].str.lower()
-    named = lower.str[:4].map(_MONTHS).fillna(lower.str[:3].map(_MONTHS))
-    month = pd.to_numeric(parts["m"], errors="coerce").fillna(named).to_numpy(np.float64, na_value=np.nan)
-    day = pd.to_numeric(parts["d"], errors="coerce").to_numpy(np.float64, na_value=np.nan)
+    month = month.fillna(lower.str[:4].map(_MONTHS)).fillna(lower.str[:3].map(_MONTHS))
     known = pd.to_datetime(pd.DataFrame({"year": year, "month": month, "day": day}), errors="coerce")
-    stamps = known.to_numpy().astype("datetime64[ns]")
-    days[~np.isnat(stamps)] = stamps[~np.isnat(stamps)]
+    days: Days = known.to_numpy().astype("datetime64[ns]")
+    return days
 
 
 def _day_first(parts: pd.DataFrame) -> bool:
@@ -180,21 +160,17 @@ def _day_first(parts: pd.DataFrame) -> bool:
         return bool((a > 12).any())
     if (known["mark"] == ".").all():
         return True  # no country writes month.day.year with points
-    day_first, month_first = (_weekend_days(known, order) for order in (("b", "a"), ("a", "b")))
+    day_first, month_first = (
+        (pd.DatetimeIndex(_read(known.rename(columns=names))).day_of_week >= 5).sum()
+        for names in _ORDERS.values()
+    )
     if (day_first == 0) != (month_first == 0):
-        return day_first == 0
+        return bool(day_first == 0)
     raise PriceFileError(
         "cannot tell whether dates are day/month or month/day: no day is above 12",
         "Give LayoutHint(date_format='%d/%m/%Y') or LayoutHint(date_format='%m/%d/%Y') for this file.",
         found=_shown(known.iloc[0]),
     )
-
-
-def _weekend_days(parts: pd.DataFrame, order: tuple[str, str]) -> int:
-    days = np.full(len(parts), np.datetime64("NaT", "ns"))
-    renamed = parts.rename(columns={order[0]: "m", order[1]: "d"})
-    _assign(days, renamed)
-    return int((pd.DatetimeIndex(days[~np.isnat(days)]).day_of_week >= 5).sum())
 
 
 def _shown(parts: pd.Series) -> str:
@@ -215,31 +191,18 @@ def _integers(values: npt.NDArray[np.float64], hint: LayoutHint) -> DateColumn:
         plausible = np.where(values >= 10_000, values, np.nan)
         stamps = pd.to_datetime(pd.Series(plausible), unit="D", origin="1899-12-30", errors="coerce")
         return DateColumn(_midnight(stamps), "dates read as Excel's serial days")
-    unit, factor = next(
-        (unit, factor)
-        for unit, limit, factor in (
-            ("s", 1e11, 10**9),
-            ("ms", 1e14, 10**6),
-            ("us", 1e17, 10**3),
-            ("ns", np.inf, 1),
-        )
-        if size < limit
-    )
-    possible = np.abs(values) * float(factor) < _LAST_EPOCH
-    exact = np.where(possible, values, 0).astype(np.int64) * factor
-    stamps = pd.Series(exact.view("datetime64[ns]")).where(possible)
-    column = _instants(stamps.dt.tz_localize("UTC"), hint)
-    return DateColumn(
-        column.days, f"dates read as epochs in {unit}" + (f"; {column.note}" if column.note else "")
-    )
+    unit = next(unit for unit, limit in _EPOCH_UNITS.items() if size < limit)
+    stamps = pd.to_datetime(pd.Series(np.trunc(values)), unit=unit, errors="coerce", utc=True)
+    column = _instants(stamps, hint)
+    note = f"; {column.note}" if column.note else ""
+    return DateColumn(column.days, f"dates read as epochs in {unit}{note}")
 
 
 def _stamps(cells: pd.Series, hint: LayoutHint) -> DateColumn:
     zone = getattr(cells.dtype, "tz", None)
     if zone is not None and str(zone).upper() in {"UTC", "UTC+00:00", "GMT"}:
         return _instants(cells, hint)
-    local = cells.dt.tz_localize(None) if zone is not None else cells
-    return DateColumn(_midnight(local), f"local dates of {zone}" if zone is not None else "")
+    return DateColumn(_midnight(cells), f"local dates of {zone}" if zone is not None else "")
 
 
 def _instants(stamps: pd.Series, hint: LayoutHint) -> DateColumn:
@@ -250,16 +213,14 @@ def _instants(stamps: pd.Series, hint: LayoutHint) -> DateColumn:
     occur and Fridays never do, which no market has otherwise.
     """
     if hint.timezone is not None:
-        local = stamps.dt.tz_convert(hint.timezone).dt.tz_localize(None)
-        return DateColumn(_midnight(local), f"dates of {hint.timezone} (hint)")
+        return DateColumn(_midnight(stamps.dt.tz_convert(hint.timezone)), f"dates of {hint.timezone} (hint)")
     naive = stamps.dt.tz_localize(None)
     weekdays = naive.dt.day_of_week
     late = bool((naive.dropna().dt.hour >= 10).all())
     if late and (weekdays == 6).any() and not (weekdays == 4).any() and naive.notna().sum() >= 10:
         return DateColumn(_midnight(naive + pd.Timedelta(hours=14)), _MIDNIGHT_NOTE)
-    return DateColumn(
-        _midnight(naive), "dates of UTC" if (naive.dropna() != naive.dropna().dt.normalize()).any() else ""
-    )
+    timed = (naive.dropna() != naive.dropna().dt.normalize()).any()
+    return DateColumn(_midnight(naive), "dates of UTC" if timed else "")
 
 
 def _midnight(stamps: pd.Series) -> Days:

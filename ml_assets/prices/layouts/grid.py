@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-__all__ = ["ColumnName", "Grid", "grid_of_frame"]
+from ml_assets.prices.errors import PriceFileError
+from ml_assets.prices.layouts.hint import LayoutHint
+from ml_assets.prices.layouts.names import plain, role_of
+
+__all__ = ["ColumnName", "Grid", "grid_of_frame", "hinted_columns"]
 
 
 @dataclass(frozen=True)
@@ -44,6 +49,40 @@ class Grid:
     date_at: int | None
     has_header: bool
 
+    def error(self, what: str, remedy: str, row: int, at: int) -> PriceFileError:
+        """Describe a fault with the place of its cell, given by the positions of row and column."""
+        return PriceFileError(
+            what,
+            remedy,
+            row=int(self.lines[row]),
+            column=self.names[at].field or f"column {at + 1}",
+            found=str(self.cells[at].iloc[row]),
+        )
+
+
+def hinted_columns(grid: Grid, hint: LayoutHint, roles: Collection[str]) -> dict[str, int]:
+    """Find the columns that a hint names, out of the known roles.
+
+    Raises
+    ------
+    PriceFileError
+        If the hint names a role or a column that does not exist.
+    """
+    found = {}
+    for role, name in hint.columns:
+        if role not in roles:
+            raise PriceFileError(
+                f"the hint names an unknown role {role!r}", f"Use one of {', '.join(roles)}."
+            )
+        places = [at for at, column in enumerate(grid.names) if name in (at, column.field)]
+        if isinstance(name, str):
+            places += [at for at, column in enumerate(grid.names) if plain(column.field) == plain(name)]
+        if not places:
+            what = f"the hint's column {name!r} is not in the file"
+            raise PriceFileError(what, "Correct the hint's columns.", column=str(name))
+        found[role] = places[0]
+    return found
+
 
 def grid_of_frame(frame: pd.DataFrame) -> Grid:
     """Make a grid of a data frame, as read from Parquet or as yfinance returns it.
@@ -54,18 +93,12 @@ def grid_of_frame(frame: pd.DataFrame) -> Grid:
         Dates in the index or in a column; columns plain, in two levels (field and ticker in either order), or
         such levels written as text (``"('Close', 'AAPL')"``).
     """
-    if not (isinstance(frame.index, pd.RangeIndex) and frame.index.name is None):
-        frame = frame.copy(deep=False)
-        names = [name or (f"index {at}" if at else "date") for at, name in enumerate(frame.index.names)]
-        levels = [frame.index.get_level_values(at) for at in range(frame.index.nlevels)]
-        index = pd.DataFrame(dict(zip(names, levels, strict=True)))
-        labels: list[object] = [*names, *frame.columns]
-        frame = pd.concat(
-            [index, frame.reset_index(drop=True).set_axis(range(frame.shape[1]), axis=1)], axis=1
-        )
-    else:
-        labels = list(frame.columns)
+    labels: list[object] = list(frame.columns)
     frame = frame.set_axis(range(frame.shape[1]), axis=1)
+    if not (isinstance(frame.index, pd.RangeIndex) and frame.index.name is None):
+        names = [name or (f"index {at}" if at else "date") for at, name in enumerate(frame.index.names)]
+        frame = pd.concat([frame.index.to_frame(index=False), frame.reset_index(drop=True)], axis=1)
+        frame, labels = frame.set_axis(range(frame.shape[1]), axis=1), [*names, *labels]
     cells = pd.DataFrame({at: _cells(frame[at]) for at in frame.columns}, index=range(len(frame)))
     stamped = [at for at in range(frame.shape[1]) if cells[at].dtype.kind == "M"]
     return Grid(
@@ -88,8 +121,6 @@ def _label(label: object) -> tuple[str, ...]:
 
 def _level_names(labels: list[tuple[str, ...]]) -> tuple[ColumnName, ...]:
     """Tell which level is the field: the one whose words are roles."""
-    from ml_assets.prices.layouts.names import role_of
-
     deep = [label for label in labels if len(label) == 2]
     votes = [sum(role_of(label[level]) is not None for label in deep) for level in (0, 1)]
     field = 0 if votes[0] >= votes[1] else 1
@@ -101,10 +132,8 @@ def _level_names(labels: list[tuple[str, ...]]) -> tuple[ColumnName, ...]:
 
 def _cells(column: pd.Series) -> pd.Series:
     """Keep numbers and datetimes; turn everything else (dates, decimals, texts) into text."""
-    if column.dtype.kind in "iufM" or isinstance(column.dtype, pd.DatetimeTZDtype):
-        return column.reset_index(drop=True)
     if isinstance(column.dtype, pd.CategoricalDtype):
         column = column.astype(column.cat.categories.dtype)
-        if column.dtype.kind in "iuf":
-            return column.reset_index(drop=True)
+    if column.dtype.kind in "iufM":
+        return column.reset_index(drop=True)
     return column.astype("str").where(column.notna(), "").astype("str").reset_index(drop=True)

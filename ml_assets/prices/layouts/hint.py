@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import fnmatch
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from ml_assets.prices.errors import PriceSourceError
 
-__all__ = ["HINT_FILE", "LayoutHint", "hint_for", "read_hints"]
+__all__ = ["HINT_FILE", "LayoutHint", "read_hints"]
 
 HINT_FILE = "layout_hints.json"
 """A folder may hold its hints in this file: a list of objects with the fields of :class:`LayoutHint`."""
@@ -69,26 +68,6 @@ class LayoutHint:
                 f"a layout hint's decimal is '.' or ',', not {self.decimal!r}; correct the hint"
             )
 
-    @classmethod
-    def from_mapping(cls, content: Mapping[str, Any]) -> Self:
-        """Build a hint from settings.
-
-        Raises
-        ------
-        PriceSourceError
-            If a field is unknown or of the wrong type.
-        """
-        unknown = sorted(set(content) - set(cls.__dataclass_fields__))
-        if unknown:
-            known = ", ".join(cls.__dataclass_fields__)
-            raise PriceSourceError(f"a layout hint has no field {unknown[0]!r}; its fields are {known}")
-        try:
-            return cls(**content)
-        except (TypeError, ValueError) as error:
-            raise PriceSourceError(
-                f"layout hint {dict(content)!r} cannot be read ({error}); correct it"
-            ) from error
-
 
 def read_hints(folder: Path) -> tuple[LayoutHint, ...]:
     """Read the folder's own hint file, if it has one.
@@ -96,7 +75,7 @@ def read_hints(folder: Path) -> tuple[LayoutHint, ...]:
     Raises
     ------
     PriceSourceError
-        If the file is not a JSON list of hints.
+        If the file is not a JSON list of hints, or a hint has an unknown field or one of the wrong type.
     """
     path = folder / HINT_FILE
     if not path.is_file():
@@ -109,12 +88,13 @@ def read_hints(folder: Path) -> tuple[LayoutHint, ...]:
         raise PriceSourceError(
             f"{path} must hold a list of objects such as [{{'pattern': '*.txt', 'decimal': ','}}]"
         )
-    return tuple(LayoutHint.from_mapping(item) for item in content)
-
-
-def hint_for(name: str, hints: Sequence[LayoutHint]) -> LayoutHint:
-    """Return the first hint whose pattern fits a file's relative path or its last part."""
-    for hint in hints:
-        if fnmatch.fnmatch(name, hint.pattern) or fnmatch.fnmatch(name.rpartition("/")[2], hint.pattern):
-            return hint
-    return LayoutHint()
+    known = LayoutHint.__dataclass_fields__
+    for name in (name for item in content for name in item):
+        if name not in known:
+            raise PriceSourceError(f"a layout hint has no field {name!r}; its fields are {', '.join(known)}")
+    try:
+        return tuple(LayoutHint(**item) for item in content)
+    except (TypeError, ValueError) as error:
+        raise PriceSourceError(
+            f"the layout hints {content!r} cannot be read ({error}); correct them"
+        ) from error

@@ -12,30 +12,8 @@ from ml_assets.prices.errors import PriceFileError
 
 __all__ = ["MISSING", "decide_decimal", "is_missing", "parse_numbers"]
 
-MISSING = frozenset(
-    (
-        *(
-            "",
-            ".",
-            "-",
-            "--",
-            "---",
-            "—",
-            "–",
-            "?",
-            "*",
-            "null",
-            "nan",
-            "none",
-            "na",
-            "n/a",
-            "n.a.",
-            "n/d",
-            "nd",
-        ),
-        *("nil", "nat", "#n/a", "#n/a n/a", "#na", "<na>", "(null)", "\\n"),
-    )
-)
+_MISSING = "|.|-|--|---|—|–|?|*|null|nan|none|na|n/a|n.a.|n/d|nd|nil|nat|#n/a|#n/a n/a|#na|<na>|(null)|\\n"
+MISSING = frozenset(_MISSING.split("|"))
 """Texts that mean a missing value (compared in lower case)."""
 
 _SUFFIXES = {"k": 1e3, "m": 1e6, "mio": 1e6, "mn": 1e6, "b": 1e9, "bn": 1e9, "mrd": 1e9, "t": 1e12}
@@ -69,8 +47,9 @@ def decide_decimal(columns: Sequence[pd.Series]) -> str:
 
     Parameters
     ----------
-    columns : sequence of Series of str
-        The cells of the price and volume columns.
+    columns : sequence of Series
+        The cells of the price and volume columns. What does not begin like a number (a second header or a
+        footer), or is a number already, has no say.
 
     Returns
     -------
@@ -82,7 +61,9 @@ def decide_decimal(columns: Sequence[pd.Series]) -> str:
     PriceFileError
         If the cells speak for both marks, or only commas occur that may mean either.
     """
-    cells = pd.concat(columns, ignore_index=True) if columns else pd.Series([], dtype="str")
+    texts = [column for column in columns if isinstance(column.dtype, pd.StringDtype)]
+    cells = pd.concat([pd.Series([], dtype="str"), *texts], ignore_index=True)
+    cells = cells[cells.str.contains(r"^[\s($€£¥\"+-]*[\d.,]", regex=True)]
     marked = cells[cells.str.contains(",", regex=False)]
     marked = marked.str.replace(_NOISE, "", regex=True).str.replace(r"[A-Za-z]+$", "", regex=True)
     if marked.empty:

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ml_assets.prices.errors import PriceFileError
+from ml_assets.prices.errors import DOWNLOAD_AGAIN, PriceFileError
 from ml_assets.prices.layouts.archives import members
+from ml_assets.prices.layouts.files import NOT_READ
 from ml_assets.prices.layouts.grid import Grid, grid_of_frame
 from ml_assets.prices.layouts.hint import LayoutHint
 from ml_assets.prices.layouts.shapes import ParsedFile, parse_grid
 from ml_assets.prices.layouts.text import grid_of_text
 
-__all__ = ["grid_of_bytes", "read_price_file"]
+__all__ = ["grid_of_bytes", "read_members", "read_price_file"]
+
+T = TypeVar("T")
 
 
 def read_price_file(path: Path, *, name: str | None = None, hint: LayoutHint | None = None) -> ParsedFile:
@@ -36,24 +41,52 @@ def read_price_file(path: Path, *, name: str | None = None, hint: LayoutHint | N
     ParsedFile
         Tables of rows, and the errors of what could not be read. Nothing is raised for bad content.
     """
-    hint, result = hint or LayoutHint(), ParsedFile()
+    parts, errors = read_members(path, name or path.name, hint or LayoutHint(), parse_grid)
+    return ParsedFile(
+        [table for part in parts for table in part.tables],
+        [*errors, *(error for part in parts for error in part.errors)],
+    )
+
+
+def read_members(
+    path: Path, name: str, hint: LayoutHint, parse: Callable[[Grid, str, LayoutHint], T]
+) -> tuple[list[T], list[PriceFileError]]:
+    """Read a file, or each member of an archive, as a grid and parse it.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    name : str
+        How to call it in messages.
+    hint : LayoutHint
+        What is known about it.
+    parse : callable
+        Makes something of a grid, its name and the hint.
+
+    Returns
+    -------
+    list, list of PriceFileError
+        What was parsed, and the errors of what could not be read.
+    """
+    found, errors = [], []
     try:
-        for member, data in members(path, name or path.name):
+        if path.suffix.lower() in NOT_READ:
+            what = f"files of type {path.suffix} are not read"
+            raise PriceFileError(what, "Save it as CSV or Parquet.")  # noqa: TRY301
+        for member, data in members(path, name):
             try:
-                part = parse_grid(grid_of_bytes(data, hint), member, hint)
+                found.append(parse(grid_of_bytes(data, hint), member, hint))
             except PriceFileError as error:
-                result.errors.append(error.at(file=member))
-            else:
-                result.tables += part.tables
-                result.errors += [error.at(file=member) for error in part.errors]
+                errors.append(error.at(file=member))
     except PriceFileError as error:
-        result.errors.append(error.at(file=name or path.name))
+        errors.append(error.at(file=name))
     except OSError as error:
         what = f"the file cannot be opened ({error.strerror or error})"
-        result.errors.append(PriceFileError(what, "Check its permissions.", file=name or path.name))
-    if not result.tables and not result.errors:
-        result.errors.append(PriceFileError("the archive is empty", "Remove it.", file=name or path.name))
-    return result
+        errors.append(PriceFileError(what, "Check its permissions.", file=name))
+    if not found and not errors:
+        errors.append(PriceFileError("the archive is empty", "Remove it.", file=name))
+    return found, errors
 
 
 def grid_of_bytes(data: bytes, hint: LayoutHint) -> Grid:
@@ -69,11 +102,7 @@ def grid_of_bytes(data: bytes, hint: LayoutHint) -> Grid:
     try:
         frame = pq.read_table(io.BytesIO(data)).to_pandas()
     except (pa.ArrowException, ValueError, OSError) as error:
-        raise PriceFileError(
-            f"the Parquet file is damaged ({error})", "Download it again, or remove it."
-        ) from error
+        raise PriceFileError(f"the Parquet file is damaged ({error})", DOWNLOAD_AGAIN) from error
     if not isinstance(frame, pd.DataFrame) or frame.empty:
-        raise PriceFileError(
-            "the file has a header but no rows", "Download it again, or remove it from the folder."
-        )
+        raise PriceFileError("the file has a header but no rows", DOWNLOAD_AGAIN)
     return grid_of_frame(frame)

@@ -9,7 +9,6 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from ml_assets.prices.errors import PriceFileError
 from ml_assets.prices.layouts.dates import parse_dates
 from ml_assets.prices.layouts.grid import Grid
 from ml_assets.prices.layouts.hint import LayoutHint
@@ -98,13 +97,13 @@ class Rows:
         kept = chosen[reasons == ""]
         dateless = kept[np.isnat(self.days[kept])]
         if dateless.size:
-            raise self._error("no readable date", _DATE, int(dateless[0]), self.date_at)
+            raise self.grid.error("no readable date", _DATE, int(dateless[0]), self.date_at)
         content: dict[str, npt.NDArray[np.generic]] = {"row": self.grid.lines[kept], "date": self.days[kept]}
         for role, at in fields.items():
             values, unreadable = self.numbers[at]
             bad = kept[unreadable[kept]]
             if bad.size:
-                raise self._error("no number", _CELL, int(bad[0]), at)
+                raise self.grid.error("no number", _CELL, int(bad[0]), at)
             content[role] = values[kept]
         aside = {
             reason: tuple(int(line) for line in self.grid.lines[chosen[reasons == reason]])
@@ -114,8 +113,3 @@ class Rows:
         names = {"date": self.grid.names[self.date_at].field or "date"}
         names |= {role: self.grid.names[at].field or f"column {at + 1}" for role, at in fields.items()}
         return RawPrices(symbol, file, pd.DataFrame(content), aside, self.notes, names)
-
-    def _error(self, what: str, remedy: str, row: int, at: int) -> PriceFileError:
-        name = self.grid.names[at].field or f"column {at + 1}"
-        found = str(self.grid.cells[at].iloc[row])
-        return PriceFileError(what, remedy, row=int(self.grid.lines[row]), column=name, found=found)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -11,10 +11,10 @@ import pandas as pd
 
 from ml_assets.prices.errors import PriceFileError
 from ml_assets.prices.layouts.filenames import symbol_of_file, symbol_of_text
-from ml_assets.prices.layouts.grid import Grid
+from ml_assets.prices.layouts.grid import Grid, hinted_columns
 from ml_assets.prices.layouts.hint import LayoutHint
 from ml_assets.prices.layouts.inference import infer_roles
-from ml_assets.prices.layouts.names import plain, role_of, split_name
+from ml_assets.prices.layouts.names import role_of, split_name
 from ml_assets.prices.layouts.numbers import decide_decimal, parse_numbers
 from ml_assets.prices.layouts.rows import Rows
 from ml_assets.prices.raw import FIELDS, RawPrices
@@ -62,10 +62,9 @@ def parse_grid(grid: Grid, file: str, hint: LayoutHint) -> ParsedFile:
     PriceFileError
         If nothing in the file can be used. A fault of one symbol is returned among the errors instead.
     """
-    texts = [at for at in range(len(grid.names)) if isinstance(grid.cells[at].dtype, pd.StringDtype)]
-    columns = _find_columns(grid, hint, texts)
+    columns = _find_columns(grid, hint)
     used = [at for fields in columns.fields.values() for at in fields.values()]
-    decimal = hint.decimal or decide_decimal([_numeric_texts(grid, at) for at in used if at in texts])
+    decimal = hint.decimal or decide_decimal([grid.cells[at] for at in used])
     rows = Rows(grid, columns.date, used, hint, decimal)
     parsed = ParsedFile()
     for symbol, chosen, fields in _symbols(grid, columns, rows, file, hint, parsed.errors):
@@ -73,75 +72,47 @@ def parse_grid(grid: Grid, file: str, hint: LayoutHint) -> ParsedFile:
             parsed.tables.append(rows.table(symbol, chosen, fields, file))
         except PriceFileError as error:
             parsed.errors.append(error.at(file=file, symbol=symbol))
+    if not parsed.tables and not parsed.errors:
+        raise PriceFileError("no row holds prices", "Check the file, or remove it from the folder.")
     return parsed
 
 
-def _find_columns(grid: Grid, hint: LayoutHint, texts: Sequence[int]) -> _Columns:
+def _find_columns(grid: Grid, hint: LayoutHint) -> _Columns:
     """Give each column its role, by the hint, by its name, or by its values."""
-    named = _hinted(grid, hint)
+    named = hinted_columns(grid, hint, ("date", "symbol", *FIELDS))
     if not grid.has_header:
         date_here = named.get("date", grid.date_at or 0)
-        decimal = hint.decimal or decide_decimal(
-            [_numeric_texts(grid, at) for at in texts if at != date_here]
-        )
+        others = [grid.cells[at] for at in range(len(grid.names)) if at != date_here]
+        decimal = hint.decimal or decide_decimal(others)
         roles = named if "close" in named else infer_roles(grid.cells, date_here, decimal) | named
-        fields = {role: at for role, at in roles.items() if role in FIELDS}
-        return _Columns(roles.get("date", date_here), roles.get("symbol"), {None: fields})
+        return _Columns(roles.get("date", date_here), roles.get("symbol"), {None: _only_fields(roles)})
     _refuse_surplus(grid)
-    ranked: dict[str, dict[str | None, tuple[int, int]]] = {}
+    ranked: dict[str | None, dict[str, tuple[int, int]]] = {}
     for at, name in enumerate(grid.names):
         role = role_of(name.field)
-        if role is None or (at == grid.date_at and role.name != "date"):
-            continue
-        best = ranked.setdefault(role.name, {})
-        if name.symbol not in best or role.rank < best[name.symbol][0]:
-            best[name.symbol] = (role.rank, at)
-    shared = {role: found[None][1] for role, found in ranked.items() if None in found}
-    shared.update(named)
-    date_at: int | None = named.get("date", grid.date_at)
-    date_at = shared.get("date") if date_at is None else date_at
+        if role is not None and (at != grid.date_at or role.name == "date"):
+            best = ranked.setdefault(name.symbol, {})
+            best[role.name] = min(best.get(role.name, (role.rank, at)), (role.rank, at))
+    levels = {symbol: {role: at for role, (_, at) in best.items()} for symbol, best in ranked.items()}
+    shared = levels.pop(None, {}) | named
+    date_at = named.get("date", shared.get("date") if grid.date_at is None else grid.date_at)
     if date_at is None:
         raise PriceFileError("no column of dates found", "Name it with LayoutHint(columns={'date': '...'}).")
-    fields_of = _fields(grid, ranked, shared, int(date_at))
-    return _Columns(int(date_at), shared.get("symbol"), fields_of)
-
-
-def _hinted(grid: Grid, hint: LayoutHint) -> dict[str, int]:
-    """Find the columns that the hint names."""
-    found = {}
-    for role, name in hint.columns:
-        if role not in (*FIELDS, "date", "symbol"):
-            raise PriceFileError(
-                f"the hint names an unknown role {role!r}", f"Use one of date, symbol, {', '.join(FIELDS)}."
-            )
-        places = [at for at, column in enumerate(grid.names) if name in (at, column.field)]
-        if isinstance(name, str) and not places:
-            places = [at for at, column in enumerate(grid.names) if plain(column.field) == plain(name)]
-        if not places:
-            raise PriceFileError(
-                f"the hint's column {name!r} is not in the file",
-                "Correct the hint's columns.",
-                column=str(name),
-            )
-        found[role] = places[0]
-    return found
-
-
-def _fields(
-    grid: Grid, ranked: dict[str, dict[str | None, tuple[int, int]]], shared: dict[str, int], date_at: int
-) -> dict[str | None, dict[str, int]]:
-    """Group the price columns by symbol; None stands for the symbol of the whole file."""
-    levels = {symbol for found in ranked.values() for symbol in found if symbol is not None}
     if levels:
-        order = [name.symbol for name in grid.names if name.symbol in levels]
-        return {
-            symbol: {
-                role: found[symbol][1] for role, found in ranked.items() if symbol in found and role in FIELDS
-            }
-            for symbol in dict.fromkeys(order)
-        }
+        fields = {symbol: _only_fields(roles) for symbol, roles in levels.items()}
+    else:
+        fields = _fields(grid, shared, date_at)
+    return _Columns(date_at, shared.get("symbol"), fields)
+
+
+def _only_fields(roles: Mapping[str, int]) -> dict[str, int]:
+    return {role: at for role, at in roles.items() if role in FIELDS}
+
+
+def _fields(grid: Grid, shared: dict[str, int], date_at: int) -> dict[str | None, dict[str, int]]:
+    """Group the price columns by symbol; None stands for the symbol of the whole file."""
     if "close" in shared or "adj_close" in shared:
-        return {None: {role: at for role, at in shared.items() if role in FIELDS and at != date_at}}
+        return {None: {role: at for role, at in _only_fields(shared).items() if at != date_at}}
     others = {at: name.field for at, name in enumerate(grid.names) if name.field and at != date_at}
     prefixed: dict[str | None, dict[str, int]] = {}
     for at, name in others.items():
@@ -174,27 +145,17 @@ def _refuse_surplus(grid: Grid) -> None:
     for at in range(last + 1, len(grid.names)):
         surplus = np.flatnonzero((grid.cells[at] != "").to_numpy())
         if surplus.size and at != grid.date_at:
-            raise PriceFileError(
-                "a row has more cells than the header",
-                "Put numbers with thousands marks in quotation marks, or give LayoutHint(delimiter=...).",
-                row=int(grid.lines[surplus[0]]),
-                found=str(grid.cells[at].iloc[surplus[0]]),
-            )
-
-
-def _numeric_texts(grid: Grid, at: int) -> pd.Series:
-    """Return the cells of a column that begin like a number (a second header or a footer does not)."""
-    cells = grid.cells[at]
-    return cells[cells.str.contains(r"^[\s($€£¥\"+-]*[\d.,]", regex=True)]
+            remedy = "Put numbers with thousands marks in quotation marks, or give LayoutHint(delimiter=...)."
+            raise grid.error("a row has more cells than the header", remedy, int(surplus[0]), at)
 
 
 def _symbols(
     grid: Grid, columns: _Columns, rows: Rows, file: str, hint: LayoutHint, errors: list[PriceFileError]
-) -> Iterator[tuple[str, npt.NDArray[np.intp], dict[str, int]]]:
-    """Yield each symbol with the positions of its rows and of its columns."""
+) -> list[tuple[str, npt.NDArray[np.intp], dict[str, int]]]:
+    """Return each symbol with the positions of its rows and of its columns."""
     everything = np.arange(len(grid.lines))
-    if columns.symbol is not None:
-        groups = _ticker_groups(grid, columns.symbol, rows, errors)
+    if columns.symbol is not None and None in columns.fields:
+        groups = _ticker_groups(grid, columns.symbol, rows, file, errors)
         found = [(symbol, chosen, columns.fields[None]) for symbol, chosen in groups.items()]
     elif None in columns.fields:
         symbol = hint.symbol or symbol_of_file(file)
@@ -208,18 +169,18 @@ def _symbols(
                 found.append((symbol_of_text(str(symbol)), everything, fields))
             except ValueError as error:
                 errors.append(PriceFileError(str(error), "Rename the column.", file=file, column=symbol))
-    if hint.symbol is not None and len(found) == 1:
-        found = [(symbol_of_text(hint.symbol), *found[0][1:])]
-    elif hint.symbol is not None:
+    if hint.symbol is None:
+        return found
+    if len(found) != 1:
         raise PriceFileError(
             f"the hint gives the symbol {hint.symbol!r}, but the file holds {len(found)} symbols",
             "Remove the symbol from the hint, or narrow its pattern.",
         )
-    yield from found
+    return [(symbol_of_text(hint.symbol), *found[0][1:])]
 
 
 def _ticker_groups(
-    grid: Grid, at: int, rows: Rows, errors: list[PriceFileError]
+    grid: Grid, at: int, rows: Rows, file: str, errors: list[PriceFileError]
 ) -> dict[str, npt.NDArray[np.intp]]:
     """Group the rows of a long table by their ticker."""
     codes, tickers = pd.factorize(grid.cells[at].astype("str"))
@@ -233,8 +194,5 @@ def _ticker_groups(
             groups.setdefault(symbol_of_text(ticker), []).append(places)
         except ValueError:
             what = f"{len(places)} rows have no usable ticker"
-            row, column = int(grid.lines[places[0]]), grid.names[at].field
-            errors.append(
-                PriceFileError(what, "Fill in the tickers.", row=row, column=column, found=str(ticker))
-            )
+            errors.append(grid.error(what, "Fill in the tickers.", int(places[0]), at).at(file=file))
     return {symbol: np.sort(np.concatenate(places)) for symbol, places in groups.items()}

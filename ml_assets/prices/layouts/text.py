@@ -11,7 +11,7 @@ from collections import Counter
 import numpy as np
 import pandas as pd
 
-from ml_assets.prices.errors import PriceFileError
+from ml_assets.prices.errors import DOWNLOAD_AGAIN, PriceFileError
 from ml_assets.prices.layouts.dates import is_date_like
 from ml_assets.prices.layouts.grid import ColumnName, Grid
 from ml_assets.prices.layouts.hint import LayoutHint
@@ -51,7 +51,7 @@ def grid_of_text(data: bytes, hint: LayoutHint) -> Grid:
     """
     text = _decode(data, hint.encoding)
     if not text.strip():
-        raise PriceFileError("the file is empty", "Download it again, or remove it from the folder.")
+        raise PriceFileError("the file is empty", DOWNLOAD_AGAIN)
     declared = re.match(r"\s*\"?sep=(.)\"?[;,\s]*\n", text)  # Excel's first line
     lines = text.split("\n")
     sample = [line for line in lines if line.strip()][: _SAMPLE + 1]
@@ -67,9 +67,7 @@ def grid_of_text(data: bytes, hint: LayoutHint) -> Grid:
         is_data = is_data | parsed.notna().to_numpy()
     if not is_data.any():
         if table.head(_HEAD).map(role_of).notna().any(axis=1).all():
-            raise PriceFileError(
-                "the file has a header but no rows", "Download it again, or remove it from the folder."
-            )
+            raise PriceFileError("the file has a header but no rows", DOWNLOAD_AGAIN)
         raise PriceFileError("no column of dates found", _NOT_A_TABLE, found=lines[0][:60])
     first = int(np.argmax(is_data))
     names = _header(table.iloc[:first], table.iloc[first:], int(date_at or 0))
@@ -84,13 +82,8 @@ def grid_of_text(data: bytes, hint: LayoutHint) -> Grid:
 
 
 def _decode(data: bytes, encoding: str | None) -> str:
-    if encoding is None:
-        marks = (
-            (codecs.BOM_UTF8, "utf-8-sig"),
-            (codecs.BOM_UTF16_LE, "utf-16"),
-            (codecs.BOM_UTF16_BE, "utf-16"),
-        )
-        encoding = next((name for mark, name in marks if data.startswith(mark)), "utf-8")
+    wide = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    encoding = encoding or ("utf-16" if wide else "utf-8-sig")
     try:
         text = data.decode(encoding)
     except (UnicodeDecodeError, LookupError):
@@ -106,8 +99,7 @@ def _sniff(sample: list[str]) -> str:
     """Choose the delimiter under which most lines have the same number of cells and one that is a date."""
 
     def score(delimiter: str) -> tuple[float, int]:
-        lines = [re.sub(r"\s+", "\t", line.strip()) for line in sample] if delimiter == _SPACES else sample
-        mark = "\t" if delimiter == _SPACES else delimiter
+        lines, mark = _marked(sample, delimiter)
         rows = [
             [cell.strip() for cell in row] for row in csv.reader(lines, delimiter=mark, skipinitialspace=True)
         ]
@@ -119,10 +111,16 @@ def _sniff(sample: list[str]) -> str:
     return best if score(best)[0] > 0 else ","
 
 
+def _marked(lines: list[str], delimiter: str) -> tuple[list[str], str]:
+    """Put tabs in place of runs of spaces where these separate columns."""
+    if delimiter != _SPACES:
+        return lines, delimiter
+    return [re.sub(r"\s+", "\t", line.strip()) for line in lines], "\t"
+
+
 def _split(lines: list[str], delimiter: str) -> pd.DataFrame:
     """Cut lines into a frame of texts; the index is the line's position."""
-    if delimiter == _SPACES:
-        lines, delimiter = [re.sub(r"\s+", "\t", line.strip()) for line in lines], "\t"
+    lines, delimiter = _marked(lines, delimiter)
     width = max(line.count(delimiter) for line in lines) + 1
     try:
         table = pd.read_csv(

@@ -19,7 +19,7 @@ from ml_assets.prices import (
     open_source,
 )
 from ml_assets.prices import folder as folder_module
-from ml_assets.prices.layouts import symbol_of_file
+from ml_assets.prices.layouts.filenames import symbol_of_file
 from tests.unit.prices import makers
 from tests.unit.prices.makers import TEXT_LAYOUTS, bars, csv, write, yahoo
 
