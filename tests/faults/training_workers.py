@@ -122,13 +122,13 @@ def train_boundary(folder: str) -> None:
 def zygote() -> None:
     """Fork a child for each line ``NAME ARGUMENTS``; print its number, then how it ended."""
     for needed in (
-        "mamba.recipe",
-        "mamba.predict",
-        "gates.training",
-        "pinn.training",
-        "pinn.american.training",
+        "ml_assets.mamba.recipe",
+        "ml_assets.mamba.predict",
+        "ml_assets.gates.models.training",
+        "ml_assets.pinn.european.training",
+        "ml_assets.pinn.american.training",
     ):
-        import_module(f"ml_assets.{needed}")  # once here, not in every child
+        import_module(needed)  # once here, not in every child
     for line in sys.stdin:
         name, *arguments = line.split()
         pid = os.fork()
