@@ -48,7 +48,8 @@ test: $(READY) ## run all tests
 	$(BIN)/python -m pytest -n 2 --dist loadgroup
 
 torture: $(READY) ## the fault tests in their long form: random kills, signals, damage (about half an hour)
-	$(BIN)/python -m pytest -n 2 --dist loadgroup --torture -rA tests/faults tests/acceptance/test_parallel_training.py
+	$(BIN)/python -m pytest -n 2 --dist loadgroup --torture -rA \
+		tests/faults tests/acceptance/test_parallel_training.py tests/integration/test_recovery.py
 
 benchmarks: $(READY) ## Mamba's speed and learning against its peers, into docs/MAMBA_BENCHMARKS.md (about 15 minutes)
 	$(BIN)/python -c 'import torch, mambapy, lightgbm' || (echo "first: $(BIN)/pip install -e '.[benchmarks]'"; exit 1)

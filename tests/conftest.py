@@ -1,4 +1,7 @@
-"""One switch for all suites: `--torture` runs the fault tests in their long form (``make torture``)."""
+"""One switch for all suites: `--torture` runs the fault tests in their long form (``make torture``).
+
+Without it, tests marked ``torture`` are left out: they repeat for another asset what a test beside them shows.
+"""
 
 import pytest
 from hypothesis import settings as hypothesis_settings
@@ -6,6 +9,14 @@ from hypothesis import settings as hypothesis_settings
 
 def pytest_addoption(parser):
     parser.addoption("--torture", action="store_true", help="the long form of the fault tests")
+
+
+def pytest_collection_modifyitems(config, items):
+    if config.getoption("--torture"):
+        return
+    long = [item for item in items if item.get_closest_marker("torture")]
+    config.hook.pytest_deselected(items=long)
+    items[:] = [item for item in items if item not in long]
 
 
 @pytest.fixture(scope="session")

@@ -76,7 +76,13 @@ def certified(folder: Path, assets: Sequence[str], symbols: Sequence[str]) -> Ma
     ("arguments", "job", "assets", "symbols"),
     [
         ([*COMMAND, "run"], "symbol_pipeline", (*pipelines.DATA, *pipelines.MODEL), DIRECTION),
-        ([*COMMAND, "volatility"], "volatility_pipeline", pipelines.VARIANCE, UNCERTAIN),
+        pytest.param(
+            [*COMMAND, "volatility"],
+            "volatility_pipeline",
+            pipelines.VARIANCE,
+            UNCERTAIN,
+            marks=pytest.mark.torture,
+        ),
         ([*JOB, "fleet_update"], "symbol_pipeline", (*pipelines.DATA, *pipelines.MODEL), DIRECTION),
     ],
     ids=["run", "volatility", "fleet_update"],

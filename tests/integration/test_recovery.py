@@ -177,7 +177,9 @@ def test_a_disturbed_model_and_its_folds_end_certified_by_the_same_gates(project
     assert again.to_bytes() == weights.to_bytes()
 
 
-@pytest.mark.parametrize("name", FAULTS)
+@pytest.mark.parametrize(
+    "name", ["oom", *(pytest.param(name, marks=pytest.mark.torture) for name in FAULTS if name != "oom")]
+)
 def test_so_does_a_model_of_variance(project: Project, name: str) -> None:
     make, expected, holds = FAULTS[name]
     fault = make()

@@ -48,9 +48,9 @@ def test_sigterm_in_the_middle_of_a_model_leaves_nothing_and_the_next_run_certif
     assert any(line.strip() == "training" for line in process.stdout)
     time.sleep(0.5)
     process.send_signal(signal.SIGTERM)
-    _, err = process.communicate(timeout=120)
+    process.communicate(timeout=120)
+    # Whether Dagster or the training hears of it first decides how it ends, but never by the bare signal.
     assert process.returncode not in (0, -signal.SIGTERM), "it ends in an orderly way, its locks given back"
-    assert "KeyboardInterrupt" in err
     with prepared(root) as project:
         assert project.store.current("mamba_weights", SYMBOL) is None
         assert not list(root.rglob(".tmp-*"))
