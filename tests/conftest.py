@@ -1,6 +1,6 @@
 """One switch for all suites: `--torture` runs the fault tests in their long form (``make torture``).
 
-Without it, tests marked ``torture`` are left out. They repeat for another asset what a test beside them shows.
+Without it, tests marked ``torture`` are left out. They repeat for another asset what a test beside them does.
 """
 
 import pytest
