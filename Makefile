@@ -49,7 +49,7 @@ test: $(READY) ## run all tests
 
 torture: $(READY) ## the fault tests in their long form: random kills, signals, damage (about half an hour)
 	$(BIN)/python -m pytest -n 2 --dist loadgroup --torture -rA \
-		tests/faults tests/acceptance/test_parallel_training.py tests/integration/test_recovery.py
+		tests/faults tests/acceptance/test_parallel_training.py tests/integration/test_recovery.py tests/integration/test_recovery_processes.py
 
 benchmarks: $(READY) ## Mamba's speed and learning against its peers, into docs/MAMBA_BENCHMARKS.md (about 15 minutes)
 	$(BIN)/python -c 'import torch, mambapy, lightgbm' || (echo "first: $(BIN)/pip install -e '.[benchmarks]'"; exit 1)
