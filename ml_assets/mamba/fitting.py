@@ -22,6 +22,7 @@ from ml_assets.training.errors import TrainingError
 from ml_assets.training.nan_loss import handle_nan_loss
 from ml_assets.training.policy import Recovery, TrainingRecord
 from ml_assets.training.safe import safe_training
+from ml_assets.training.signals import deliver, stop_on_signal
 
 __all__ = ["Fitted", "Progress", "Session", "train"]
 
@@ -91,13 +92,18 @@ def train(
     """
     started = time.perf_counter()
     size = recipe.batch_size
-    with safe_training(
-        initial_batch_size=size,
-        min_batch_size=max(1, size // 4),
-        max_nan_restarts=recipe.max_restarts,
-        rate_factor=0.5,
-        record=record,
-    ) as recovery:
+    # A signal is noted, and acts when the training is over, after seconds. Dagster's own handler raises, and
+    # Python drops that in a callback of the garbage collector: the signal would be lost.
+    with (
+        stop_on_signal() as request,
+        safe_training(
+            initial_batch_size=size,
+            min_batch_size=max(1, size // 4),
+            max_nan_restarts=recipe.max_restarts,
+            rate_factor=0.5,
+            record=record,
+        ) as recovery,
+    ):
 
         def attempt() -> tuple[Fitted, dict[str, Any]]:
             recovery.begin()
@@ -115,6 +121,7 @@ def train(
                     return work(Session(name, trainer, recipe, seed, recovery, progress))
 
         fitted, fields = recovery.attempt(attempt)
+    deliver(request)
     seconds = time.perf_counter() - started
     figures = {**fields.pop("validation"), "best_epoch": float(fitted.epoch)}
     logger.info(

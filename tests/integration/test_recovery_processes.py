@@ -42,8 +42,6 @@ def root(tmp_path: Path) -> Path:
     return tmp_path
 
 
-# Dagster raises from its signal handler. Python drops what is raised in a callback of the garbage collector;
-# a training of seconds then ends and publishes as if nobody had asked. So this may fail: not in every run.
 @pytest.mark.torture
 def test_sigterm_in_the_middle_of_a_model_leaves_nothing_and_the_next_run_certifies(root: Path) -> None:
     process = start("tests.integration.recovering", "weights", str(root))
