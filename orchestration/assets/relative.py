@@ -23,9 +23,10 @@ from ml_assets.gates.models.lineage import median_lineage
 from ml_assets.mamba import MambaConfig, TrainingRecipe
 from ml_assets.prices import PriceHistory
 from ml_assets.windows.augmentation import AugmentConfig, AugmentedSet, augment_sequences
-from ml_assets.windows.sequences import SequenceConfig, SequenceSet
+from ml_assets.windows.sequences import SequenceSet
 from ml_assets.windows.steps import Steps
 from orchestration.assets.base import log_epochs
+from orchestration.assets.training import sequence_config
 from orchestration.gating import Certified, Refusal, Staged, gated_asset, verified
 from orchestration.partitions import SYMBOLS
 from orchestration.settings import Settings
@@ -84,10 +85,7 @@ def relative_sequences_asset(
     settings: dg.ResourceParam[Settings],
 ) -> Staged:
     """Build the sequences of one symbol."""
-    config = SequenceConfig(
-        window=settings.window, horizon=settings.horizon, split=settings.split, test_days=settings.test_days,
-        folds=settings.folds,
-    )  # fmt: skip
+    config = sequence_config(settings)
 
     def rebuild(history: PriceHistory) -> SequenceSet:
         return relative_sequences(history, median.value, config, steps=steps)

@@ -20,7 +20,15 @@ from orchestration.gating import Certified, Refusal, Staged, gated_asset, verifi
 from orchestration.partitions import SYMBOLS
 from orchestration.settings import Settings
 
-__all__ = ["augmented_training_set", "mamba_weights", "split_sequences"]
+__all__ = ["augmented_training_set", "mamba_weights", "sequence_config", "split_sequences"]
+
+
+def sequence_config(settings: Settings) -> SequenceConfig:
+    """How a history is cut into windows and parts, as the settings say."""
+    return SequenceConfig(
+        window=settings.window, horizon=settings.horizon, split=settings.split, test_days=settings.test_days,
+        folds=settings.folds,
+    )  # fmt: skip
 
 
 @gated_asset(
@@ -36,10 +44,7 @@ def split_sequences(
     settings: dg.ResourceParam[Settings],
 ) -> Staged:
     """Build the sequences of one symbol."""
-    config = SequenceConfig(
-        window=settings.window, horizon=settings.horizon, split=settings.split, test_days=settings.test_days,
-        folds=settings.folds,
-    )  # fmt: skip
+    config = sequence_config(settings)
 
     def rebuild(history: PriceHistory) -> SequenceSet:
         return build_sequences(history, config, steps=steps)

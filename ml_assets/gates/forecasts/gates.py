@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from ml_assets.forecasts.direction import WalkForwardReport
 from ml_assets.forecasts.variance import VarianceSet, VolatilityReport, VolatilityWeights
@@ -102,14 +103,25 @@ class VarianceEvidence(ReportEvidence):
 
 
 _EVERY_DAY = "every_test_day_scored"
-_ATTEMPTS = "How often these days have been tried is what the store says."
+# The same for every target.
+_FINITE: Gate[Any, Any] = Gate(
+    "finite_and_complete",
+    "Every weight exists, has its shape, is finite and was trained.",
+    lambda w, _: weights_finite_and_complete(w),
+)
+_ONE_LINEAGE: Gate[Any, Any] = Gate(
+    "one_lineage",
+    "The weights were trained on the split that they are scored on, of the same prices.",
+    lambda _, e: e.lineage(),
+)
+_ATTEMPTS_COUNTED: Gate[Any, Any] = Gate(
+    "attempts_counted",
+    "How often these days have been tried is what the store says.",
+    lambda r, e: attempts_counted(r, e.earlier),
+)
 
 DIRECTION_WEIGHT_GATES: tuple[Gate[MambaWeights, DirectionWeightEvidence], ...] = (
-    Gate(
-        "finite_and_complete",
-        "Every weight exists, has its shape, is finite and was trained.",
-        lambda w, _: weights_finite_and_complete(w),
-    ),
+    _FINITE,
     Gate(
         "reload",
         "A fresh model from the stored bytes predicts bit for bit the same.",
@@ -159,11 +171,7 @@ VARIANCE_WEIGHT_GATES: tuple[Gate[VolatilityWeights, VarianceWeightEvidence], ..
         "Every start value again from raw closes; no better fit on the training days.",
         lambda _, e: start_recomputed(e.prices, e.rows),
     ),
-    Gate(
-        "finite_and_complete",
-        "Every weight exists, has its shape, is finite and was trained.",
-        lambda w, _: weights_finite_and_complete(w),
-    ),
+    _FINITE,
     Gate(
         "reload",
         "A fresh model from the stored bytes answers bit for bit the same; trained on these rows.",
@@ -178,11 +186,7 @@ VARIANCE_WEIGHT_GATES: tuple[Gate[VolatilityWeights, VarianceWeightEvidence], ..
 """Gates of ``volatility_weights``."""
 
 DIRECTION_REPORT_GATES: tuple[Gate[WalkForwardReport, DirectionEvidence], ...] = (
-    Gate(
-        "one_lineage",
-        "The weights were trained on the split that they are scored on, of the same prices.",
-        lambda _, e: e.lineage(),
-    ),
+    _ONE_LINEAGE,
     Gate(
         "folds_sealed",
         "Each fold equals what the prices up to it give; training ends before its test days.",
@@ -203,16 +207,12 @@ DIRECTION_REPORT_GATES: tuple[Gate[WalkForwardReport, DirectionEvidence], ...] =
         "Certified weights, and a fold trained again, give the very probabilities.",
         lambda r, e: predictions_reproduced(e, r),
     ),
-    Gate("attempts_counted", _ATTEMPTS, lambda r, e: attempts_counted(r, e.earlier)),
+    _ATTEMPTS_COUNTED,
 )
 """Gates of ``walk_forward_report``."""
 
 VARIANCE_REPORT_GATES: tuple[Gate[VolatilityReport, VarianceEvidence], ...] = (
-    Gate(
-        "one_lineage",
-        "The weights were trained on the split that they are scored on, of the same prices.",
-        lambda _, e: e.lineage(),
-    ),
+    _ONE_LINEAGE,
     Gate(
         "oracle",
         "Labels of every fold equal an independent recomputation from the raw closes.",
@@ -248,6 +248,6 @@ VARIANCE_REPORT_GATES: tuple[Gate[VolatilityReport, VarianceEvidence], ...] = (
         "Certified weights, a fold trained again and the champion say the same.",
         lambda r, e: predictions_reproduced(e, r),
     ),
-    Gate("attempts_counted", _ATTEMPTS, lambda r, e: attempts_counted(r, e.earlier)),
+    _ATTEMPTS_COUNTED,
 )
 """Gates of ``volatility_report``."""
